@@ -1,0 +1,1 @@
+"""From verdicts to events that people should hear of."""

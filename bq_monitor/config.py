@@ -1,0 +1,370 @@
+"""One YAML a model becomes one validated `MonitorConfig`; a folder is a fleet. Every fault is collected, each with its path."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from bq_monitor.errors import ConfigError, InputError, did_you_mean
+from bq_monitor.measure.histogram import Kind
+from bq_monitor.measure.verdict import Rule
+from bq_monitor.timegrid import Granule, Grid, Span, parse_moment
+
+NAME = re.compile(r"[a-z0-9_]+")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB|PB)", re.IGNORECASE)
+_POWERS = {unit: 1000**i for i, unit in enumerate(["B", "KB", "MB", "GB", "TB", "PB"])}
+WAREHOUSE_ENV = "BQ_MONITOR_WAREHOUSE"
+
+
+def parse_size(value: object) -> int:
+    """`'50GB'` -> 50_000_000_000 bytes (decimal units); a plain integer is bytes."""
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    match = _SIZE.fullmatch(str(value).strip())
+    if not match:
+        raise ValueError(
+            f"not a size; got {value!r}; allowed: a number of bytes, or a number with KB, MB, GB or TB, as in '50GB'"
+        )
+    return int(float(match[1]) * _POWERS[match[2].upper()])
+
+
+def _parse_span(value: object) -> Span:
+    return value if isinstance(value, Span) else Span.parse(str(value))
+
+
+def _parse_zone(value: object) -> ZoneInfo:
+    if isinstance(value, ZoneInfo):
+        return value
+    known = available_timezones()
+    if str(value) not in known:
+        hint = did_you_mean(str(value), known)
+        raise ValueError(f"unknown time zone; got {value!r}; allowed: an IANA name such as 'Europe/Berlin'.{hint}")
+    return ZoneInfo(str(value))
+
+
+def _parse_start(value: object) -> object:
+    """YAML reads `2026-01-01` as a date; it is kept as ISO text and read in the monitor's zone."""
+    text = value.isoformat() if isinstance(value, date | datetime) else value
+    if isinstance(text, str):
+        parse_moment(text, ZoneInfo("UTC"))
+    return text
+
+
+SpanField = Annotated[Span, BeforeValidator(_parse_span)]
+ZoneField = Annotated[ZoneInfo, BeforeValidator(_parse_zone)]
+SizeField = Annotated[int, BeforeValidator(parse_size)]
+_PENDING = "not supported yet"
+Pending = Annotated[Any, _PENDING]
+"""A key of the configuration language that a later release gives a meaning; setting it is refused, never ignored."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, strict=True)
+
+
+class Source(_Section):
+    """The production log."""
+
+    table: str
+    timestamp: str
+    filter: str | None = None
+    model_version: str | None = None
+    id: str | None = None
+
+
+class Feature(_Section):
+    """One monitored column; what is not said is detected when the reference is captured."""
+
+    name: str
+    kind: Kind | None = None
+    expression: str | None = None
+    bins: Annotated[int, Field(ge=2, le=100)] = 10
+    order: list[str] | None = None
+    top_k: Annotated[int, Field(ge=1, le=1000)] = 100
+    sensitive: bool = False
+    threshold: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _order_belongs_to_ordinal(self) -> Feature:
+        if (self.kind == "ordinal") != (self.order is not None):
+            raise ValueError(
+                "kind 'ordinal' and 'order' go together; give both, the labels from lowest to highest, or neither"
+            )
+        if self.order is not None and len(set(self.order)) != len(self.order):
+            raise ValueError(f"order: a label stands twice; got {self.order!r}; give each label once")
+        return self
+
+
+class Prediction(_Section):
+    """What the model answered; its distribution is watched beside the features'."""
+
+    column: str
+    kind: Literal["binary", "multiclass", "regression"]
+    positive: bool | int | str | None = None
+    score: str | None = None
+
+
+class WindowConfig(_Section):
+    granule: Granule = "day"
+    length: SpanField = Span(7, "d")
+    every: SpanField = Span(1, "d")
+    delay: SpanField = Span(0, "h")
+    timezone: ZoneField = ZoneInfo("UTC")
+    restate: SpanField = Span(0, "d")
+    start: Annotated[str | None, BeforeValidator(_parse_start)] = None
+
+    @model_validator(mode="after")
+    def _whole_granules(self) -> WindowConfig:
+        for name in ("length", "every"):
+            span: Span = getattr(self, name)
+            if span.count == 0:
+                raise ValueError(f"{name}: got '{span}'; must be longer than nothing")
+            if self.granule == "day" and span.unit == "h":
+                raise ValueError(f"{name}: got '{span}' with granule 'day'; use whole days, or granule 'hour'")
+        return self
+
+    @property
+    def grid(self) -> Grid:
+        return Grid(self.granule, self.length, self.every, self.timezone)
+
+    def start_moment(self) -> datetime | None:
+        return None if self.start is None else parse_moment(self.start, self.timezone)
+
+
+class Detection(_Section):
+    preset: Literal["balanced"] = "balanced"
+    metric: Literal["js_distance", "psi"] = "js_distance"
+    threshold: Annotated[float, Field(gt=0)] = 0.1
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    min_rows: Annotated[int, Field(ge=1)] = 50
+    share_drifted: Annotated[float, Field(ge=0, le=1)] = 0.3
+    false_alarms_per_month: Pending = None
+    confirm: Pending = None
+
+    @model_validator(mode="after")
+    def _threshold_fits_metric(self) -> Detection:
+        if self.metric == "js_distance" and self.threshold >= 1:
+            raise ValueError(f"threshold: got {self.threshold}; js_distance lies between 0 and 1")
+        return self
+
+
+class Budget(_Section):
+    max_bytes_per_run: SizeField | None = None
+    deadline: SpanField | Annotated[str, Field(pattern=r"^\d+[sm]$")] = "25m"
+
+    @property
+    def deadline_seconds(self) -> float:
+        if isinstance(self.deadline, Span):
+            return self.deadline.count * {"h": 3600.0, "d": 86400.0, "w": 604800.0, "mo": 2592000.0}[self.deadline.unit]
+        return float(self.deadline[:-1]) * {"s": 1, "m": 60}[self.deadline[-1]]
+
+
+def _feature_list(value: object) -> object:
+    if not isinstance(value, list):
+        return value
+    return [{"name": item} if isinstance(item, str) else item for item in value]
+
+
+class MonitorConfig(_Section):
+    """A monitor, whole and checked. `features` is `"auto"` or a tuple of `Feature`."""
+
+    monitor: str
+    warehouse: str
+    source: Source
+    features: Annotated[Literal["auto"] | list[Feature], BeforeValidator(_feature_list)] = "auto"
+    prediction: Prediction | None = None
+    window: WindowConfig = WindowConfig()
+    baselines: list[Any] = ["training"]
+    detection: Detection = Detection()
+    budget: Budget = Budget()
+    labels: Pending = None
+    segments: Pending = None
+    performance: Pending = None
+    quality: Pending = None
+    business: Pending = None
+    alerts: Pending = None
+    actions: Pending = None
+
+    @model_validator(mode="after")
+    def _names(self) -> MonitorConfig:
+        if not NAME.fullmatch(self.monitor):
+            raise ValueError(f"monitor: got {self.monitor!r}; allowed: lower-case letters, digits and '_'")
+        if isinstance(self.features, list):
+            names = [feature.name for feature in self.features]
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"features: {', '.join(twice)} listed twice; name each feature once")
+        return self
+
+    def rule(self, threshold: float | None = None, n_bins: int = 10) -> Rule:
+        """The verdict's rule, with a feature's own threshold if it has one."""
+        d = self.detection
+        return Rule(d.metric, threshold or d.threshold, d.alpha, d.min_rows, n_bins)
+
+    def declared_features(self) -> tuple[Feature, ...]:
+        """The features that the configuration lists; none when they are `auto`."""
+        return () if self.features == "auto" else tuple(self.features)
+
+
+def parse_config(data: object, place: str = "configuration") -> MonitorConfig:
+    """A mapping as YAML gives it -> `MonitorConfig`; raises `ConfigError` with every fault."""
+    if not isinstance(data, Mapping):
+        raise ConfigError(
+            place, [f"got {type(data).__name__}; must be a mapping of keys, starting with 'monitor: NAME'"]
+        )
+    data = dict(data)
+    data.setdefault("warehouse", os.environ.get(WAREHOUSE_ENV))
+    if data["warehouse"] is None:
+        del data["warehouse"]
+    try:
+        config = MonitorConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(place, [_fault(dict(item), data) for item in error.errors()] + _pending_in(data)) from None
+    faults = _pending_in(data)
+    from bq_monitor.warehouse.identifiers import check_config
+
+    faults += check_config(config)
+    if faults:
+        raise ConfigError(place, faults)
+    return config
+
+
+def load_configs(paths: str | Path | Sequence[str | Path]) -> list[MonitorConfig]:
+    """Read monitors from YAML files or folders, local or `gs://`; a folder is a fleet with an optional `defaults.yaml`.
+
+    Raises:
+        ConfigError: with the faults of every file; nothing is returned unless all are good.
+        InputError: a path that cannot be read, or a folder without monitors.
+    """
+    listed = [paths] if isinstance(paths, str | Path) else list(paths)
+    documents = [document for path in listed for document in _read(str(path))]
+    configs, faults = [], []
+    for place, data in documents:
+        try:
+            configs.append(parse_config(data, place))
+        except ConfigError as error:
+            faults += [(place, fault) for fault in error.faults]
+    if faults:
+        raise ConfigError(
+            faults[0][0],
+            [faults[0][1], *(f"{place}: {fault}" if place != faults[0][0] else fault for place, fault in faults[1:])],
+        )
+    _refuse_twice(configs)
+    return configs
+
+
+def load_config(path: str | Path) -> MonitorConfig:
+    """Read exactly one monitor; see `load_configs`."""
+    configs = load_configs(path)
+    if len(configs) != 1:
+        raise InputError(
+            f"{path}: {len(configs)} monitors; this command takes one. Name the file of the monitor that you mean."
+        )
+    return configs[0]
+
+
+def _refuse_twice(configs: Sequence[MonitorConfig]) -> None:
+    names = [(config.warehouse, config.monitor) for config in configs]
+    for warehouse, name in names:
+        if names.count((warehouse, name)) > 1:
+            raise ConfigError(
+                "fleet", [f"monitor: {name!r} stands in two files; give each monitor of {warehouse} its own name"]
+            )
+
+
+def _read(path: str) -> list[tuple[str, Any]]:
+    """`(place, parsed YAML)` of a file, or of each monitor in a folder with its defaults merged under it."""
+    from bq_monitor.warehouse.storage import list_texts, read_text
+
+    if not path.endswith((".yaml", ".yml")):
+        texts = {name: text for name, text in list_texts(path).items() if name.endswith((".yaml", ".yml"))}
+        defaults: Any = next((_parse(name, text) for name, text in texts.items() if _is_defaults(name)), {}) or {}
+        found = [
+            (name, _merged(defaults, _parse(name, text)))
+            for name, text in sorted(texts.items())
+            if not _is_defaults(name)
+        ]
+        if not found:
+            raise InputError(f"{path}: no monitor here; a fleet folder holds one .yaml a monitor. Check the path.")
+        return found
+    return [(path, _parse(path, read_text(path)))]
+
+
+def _is_defaults(name: str) -> bool:
+    return name.rsplit("/", 1)[-1] in ("defaults.yaml", "defaults.yml")
+
+
+def _parse(place: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(place, [f"not YAML: {' '.join(str(error).split())}; correct the line named"]) from None
+
+
+def _merged(under: Any, over: Any) -> Any:
+    if not (isinstance(under, Mapping) and isinstance(over, Mapping)):
+        return over
+    return {**under, **{key: _merged(under.get(key), value) for key, value in over.items()}}
+
+
+def _pending_in(data: Mapping[str, Any]) -> list[str]:
+    """Keys that are part of the language and have no meaning yet."""
+    faults = [f"{name}: {_PENDING}; remove it" for name in _pending_keys(MonitorConfig) if data.get(name) is not None]
+    detection = data.get("detection")
+    if isinstance(detection, Mapping):
+        faults += [f"detection.{name}: {_PENDING}; remove it" for name in _pending_keys(Detection) if name in detection]
+        if detection.get("preset") in ("conservative", "aggressive"):
+            faults.append(f"detection.preset: {detection['preset']!r} is {_PENDING}; use 'balanced'")
+    baselines = data.get("baselines", ["training"])
+    if baselines != ["training"]:
+        faults.append(f"baselines: got {baselines!r}; only ['training'] works so far, the others are {_PENDING}")
+    return faults
+
+
+def _pending_keys(model: type[BaseModel]) -> list[str]:
+    return [name for name, info in model.model_fields.items() if _PENDING in info.metadata]
+
+
+def _fault(error: dict[str, Any], data: Mapping[str, Any]) -> str:
+    """One pydantic error as `path: what is wrong; got; allowed`."""
+    steps = [
+        step
+        for step in error["loc"]
+        if not (isinstance(step, str) and step.startswith(("literal[", "list[", "function-")))
+    ]
+    path = _dotted(steps)
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = _keys_at(steps[:-1])
+        return f"{path}: unknown key; known: {', '.join(known)}.{did_you_mean(str(steps[-1]), known)}"
+    if kind == "missing":
+        hint = f" (or set {WAREHOUSE_ENV})" if path == "warehouse" else ""
+        return f"{path}: missing; this key is required{hint}"
+    if kind == "literal_error":
+        known = re.findall(r"'([^']*)'", context.get("expected", ""))
+        return f"{path}: unknown value; got {error['input']!r}; known: {', '.join(known)}.{did_you_mean(str(error['input']), known)}"
+    if kind == "value_error":
+        message = str(context["error"])
+        return f"{path}: {message}" if path else message
+    return f"{path}: {error['msg']}; got {error['input']!r}"
+
+
+def _dotted(steps: Sequence[str | int]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+
+
+def _keys_at(steps: Iterable[str | int]) -> list[str]:
+    """The keys known at a place of the configuration."""
+    sections: dict[str, type[BaseModel]] = {
+        "source": Source, "features": Feature, "prediction": Prediction, "window": WindowConfig,
+        "detection": Detection, "budget": Budget,
+    }  # fmt: skip
+    first = next(iter(steps), None)
+    return sorted((sections[str(first)] if first in sections else MonitorConfig).model_fields)

@@ -1,0 +1,82 @@
+"""Every error that a user can cause or meet: *place: what is wrong; got; allowed; what to do*."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class BqMonitorError(Exception):
+    """Base of all errors of this package; `exit_code` is what the command line ends with."""
+
+    exit_code = 2
+
+
+class InputError(BqMonitorError, ValueError):
+    """An argument, a file or a table is not what the call needs."""
+
+    @classmethod
+    def missing_columns(cls, place: str, missing: Sequence[str], existing: Iterable[str]) -> InputError:
+        known = sorted(existing)
+        hints = "".join(did_you_mean(name, known) for name in missing)
+        return cls(
+            f"{place}: no column {_listed(missing)}; existing columns: {_listed(known)}.{hints}"
+            " Correct the name, or add the column."
+        )
+
+    @classmethod
+    def wrong_type(cls, place: str, got: str, allowed: str, remedy: str) -> InputError:
+        return cls(f"{place}: wrong type; got {got}; allowed: {allowed}. {remedy}")
+
+    @classmethod
+    def no_rows(cls, place: str) -> InputError:
+        return cls(f"{place}: no rows; at least one row is needed. Check the path, and the filter if there is one.")
+
+
+class ConfigError(BqMonitorError, ValueError):
+    """All faults of a configuration, collected; `faults` has one line each, `path: what is wrong`."""
+
+    def __init__(self, place: str, faults: Sequence[str]) -> None:
+        self.place = place
+        self.faults = tuple(faults)
+        lines = "\n".join(f"{place}: {fault}" for fault in self.faults)
+        super().__init__(lines)
+
+
+class IdentifierError(BqMonitorError, ValueError):
+    """A table, column or expression is refused before it comes near SQL."""
+
+
+class HistogramError(BqMonitorError, ValueError):
+    """Two histograms cannot be added or compared; the message names what differs."""
+
+
+class WarehouseError(BqMonitorError):
+    """The warehouse could not do what was asked (not found, no access, locked, failed)."""
+
+    exit_code = 4
+
+
+class TableNotFoundError(WarehouseError):
+    """A table or file does not exist; the caller's own tables want `bq-monitor init`."""
+
+    exit_code = 2
+
+
+class LockedError(WarehouseError):
+    """Another process holds the DuckDB file and did not let go before the deadline."""
+
+
+class BudgetError(WarehouseError):
+    """A statement would read more than the budget allows; nothing ran."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` Did you mean 'x'?`, or nothing when no known name is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def _listed(names: Sequence[str], limit: int = 12) -> str:
+    shown = ", ".join(repr(name) for name in names[:limit])
+    return shown + (f" and {len(names) - limit} more" if len(names) > limit else "") if names else "none"

@@ -1,0 +1,436 @@
+"""One run of a monitor: plan -> scan -> read -> measure -> decide -> commit. Every step may crash and be run again.
+
+Counts are stored as they are made (each granule's row says which rows it saw); verdicts, events and the run row are committed
+together at the end. A run that was killed has at most counted; the next one finds those counts and goes on.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from bq_monitor import __version__
+from bq_monitor.alerts.rules import Event, events_of
+from bq_monitor.config import MonitorConfig
+from bq_monitor.errors import BudgetError, InputError
+from bq_monitor.measure.divergence import Divergences
+from bq_monitor.measure.histogram import Histogram
+from bq_monitor.measure.verdict import Verdict, dataset_drifted, judge, not_evaluated, settle, share_drifted
+from bq_monitor.plan import BEGINNING, Count, GranuleRows, Judgement, Plan, Planner, Progress, Stored
+from bq_monitor.reference import FeatureReference, Reference, insert_statement, load_references
+from bq_monitor.scan import Scan, digest, histogram_from_row, log_scan, scan_definition_id
+from bq_monitor.timegrid import Window, parse_moment
+from bq_monitor.warehouse.base import JobStats, Param, Relation, Row, Statement, Warehouse
+from bq_monitor.warehouse.render import render
+from bq_monitor.warehouse.schema import ALERT_EVENTS, DRIFT_RESULTS, PRODUCTION_HISTOGRAMS, RUNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_WINDOWS_TYPE = "ARRAY<STRUCT<window_id INT64, reference_id STRING, start_at TIMESTAMP, end_at TIMESTAMP>>"
+Progressed = Callable[[str, int, int], None]
+"""Called as `(step, done, total)` while a run goes on."""
+
+
+@dataclass(frozen=True)
+class DriftResult:
+    """One verdict with what it is about: a row of `drift_results`."""
+
+    judgement: Judgement
+    feature: str
+    role: str
+    kind: str | None
+    verdict: Verdict
+    segment: str = "all"
+    baseline: str = "training"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run found. `windows` are those judged now; without any, everything due was done before."""
+
+    monitor: str
+    run_id: str
+    as_of: datetime
+    results: tuple[DriftResult, ...]
+    events: tuple[Event, ...]
+    n_granules_counted: int
+    cost: JobStats
+    duration_seconds: float
+
+    @property
+    def windows(self) -> list[Window]:
+        return sorted({result.judgement.window for result in self.results})
+
+    def count(self, status: str) -> int:
+        """How many verdicts have a status."""
+        return sum(result.verdict.status == status for result in self.results)
+
+    @property
+    def unevaluated_features(self) -> list[str]:
+        """Features that could not be evaluated in any window of this run."""
+        return sorted(_wholly_unevaluated(self.results))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run as plain values: counts, events, and one entry a verdict."""
+        return {
+            "monitor": self.monitor, "run_id": self.run_id, "as_of": self.as_of.isoformat(),
+            "windows": [{"start": w.start.isoformat(), "end": w.end.isoformat()} for w in self.windows],
+            "n_granules_counted": self.n_granules_counted, "duration_seconds": self.duration_seconds,
+            "bytes_processed": self.cost.bytes_processed,
+            "n_ok": self.count("ok"), "n_drift": self.count("drift"), "n_not_evaluated": self.count("not_evaluated"),
+            "events": [{"kind": e.kind, "severity": e.severity, "feature": e.feature, "message": e.message} for e in self.events],
+            "results": [_summary(result) for result in self.results],
+        }  # fmt: skip
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a verdict, the columns of `to_dict()["results"]`."""
+        import pandas as pd
+
+        return pd.DataFrame([_summary(result) for result in self.results])
+
+
+def run(config: MonitorConfig, as_of: datetime | str | None = None, *, progress: Progressed | None = None) -> RunResult:
+    """Judge every window of a monitor that is due, and store the results.
+
+    Args:
+        config: the monitor; its tables must exist (`bq-monitor init`) and a reference must be captured.
+        as_of: the moment the run is for (default: now). Windows that ended before it, less `window.delay`, are due.
+        progress: called with the step, what is done and what is to do.
+
+    Returns:
+        The verdicts of the windows judged now; none when there was nothing to do.
+
+    Raises:
+        InputError: the log lacks what the configuration names, or there is no reference.
+        WarehouseError: the warehouse failed, or stayed locked until the deadline; nothing was committed.
+    """
+    from bq_monitor.warehouse import open_warehouse
+
+    warehouse = open_warehouse(
+        config.warehouse, deadline_seconds=config.budget.deadline_seconds, max_bytes=config.budget.max_bytes_per_run
+    )
+    try:
+        return execute(warehouse, config, as_of, progress or (lambda step, done, total: None))
+    finally:
+        warehouse.close()
+
+
+def execute(
+    warehouse: Warehouse, config: MonitorConfig, as_of: datetime | str | None, progress: Progressed
+) -> RunResult:
+    """`run` on an open warehouse."""
+    started, clock = datetime.now(UTC), time.monotonic()
+    moment = started if as_of is None else parse_moment(as_of, config.window.timezone)
+    plan, relation = make_plan(warehouse, config, moment)
+    run_id = uuid.uuid4().hex
+    for i, count in enumerate(plan.counts):
+        progress("count", i, len(plan.counts))
+        _store_counts(warehouse, plan, count, relation, run_id)
+    histograms = _read_windows(warehouse, plan)
+    results = _judge(plan, relation, histograms, progress)
+    events = [event for window in plan.windows for event in events_of(_of_window(results, window), config)]
+    outcome = RunResult(
+        config.monitor, run_id, moment, tuple(results), tuple(events), sum(count.n_granules for count in plan.counts),
+        warehouse.spent, time.monotonic() - clock,
+    )  # fmt: skip
+    if plan.judgements:
+        warehouse.commit(_inserts(warehouse, plan, outcome, started), key=_commit_key(plan))
+    return outcome
+
+
+def make_plan(warehouse: Warehouse, config: MonitorConfig, as_of: datetime) -> tuple[Plan, Relation]:
+    """What a run at `as_of` would do, and the log it would read; nothing is counted or written."""
+    references = load_references(warehouse, config.monitor)
+    if not references:
+        raise InputError(
+            f"monitor {config.monitor!r}: no reference captured; run 'bq-monitor reference capture' with its training data first"
+        )
+    relation = warehouse.relation(config.source.table)
+    planner = Planner(config, references, as_of)
+    progress = _read_progress(warehouse, planner)
+    earliest = None
+    if progress.watermark is None and config.window.start is None:
+        earliest = min((granule for granule, _ in _look(warehouse, planner, relation, BEGINNING)), default=None)
+    after = planner.due_after(progress, earliest)
+    windows = planner.candidates(after, start=config.window.start_moment() or earliest) if after else []
+    looked_from = planner.look_from(progress, windows)
+    seen = _look(warehouse, planner, relation, looked_from) if looked_from else {}
+    return planner.plan(windows, seen, looked_from, _read_stored(warehouse, planner, windows), progress), relation
+
+
+def estimate_bytes(warehouse: Warehouse, plan: Plan, relation: Relation) -> int | None:
+    """Bytes that the scans of a plan would read; None where the warehouse does not count bytes."""
+    sizes = [
+        warehouse.estimate(s)
+        for count in plan.counts
+        for s in _count_scan(warehouse, plan, count, relation, "estimate").statements(warehouse.dialect)
+    ]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if known or not sizes else None
+
+
+def _read_progress(warehouse: Warehouse, planner: Planner) -> Progress:
+    sql = render("read/progress", warehouse.dialect, table=warehouse.table)
+    params = {"monitor": Param("STRING", planner.config.monitor), "coverage_key": Param("STRING", planner.coverage_key)}
+    (row,) = warehouse.query(Statement("read/progress", sql, params))
+    return Progress(_utc(row["watermark"]), _utc(row["covered_to"]))
+
+
+def _look(
+    warehouse: Warehouse, planner: Planner, relation: Relation, start: datetime
+) -> dict[tuple[datetime, str], int]:
+    scan = log_scan(planner.config, relation, start, planner.grid.floor(planner.horizon))
+    rows = warehouse.query(scan.granules(warehouse.dialect))
+    return {
+        (row["granule"].astimezone(UTC), row["model_version"]): int(row["n_rows"])
+        for row in rows
+        if row["granule"] is not None
+    }
+
+
+def _read_stored(warehouse: Warehouse, planner: Planner, windows: Sequence[Window]) -> Stored:
+    if not windows:
+        return Stored()
+    span = {"start": Param("TIMESTAMP", windows[0].start), "end": Param("TIMESTAMP", windows[-1].end)}
+    monitor = {"monitor": Param("STRING", planner.config.monitor)}
+    definition = {"scan_definition_id": Param("STRING", planner.scan_definition_id)}
+    rows = warehouse.query(
+        Statement(
+            "read/stored",
+            render("read/stored", warehouse.dialect, table=warehouse.table),
+            {**monitor, **definition, **span},
+        )
+    )
+    keys = warehouse.query(
+        Statement(
+            "read/verdict_keys",
+            render("read/verdict_keys", warehouse.dialect, table=warehouse.table),
+            {**monitor, "start": span["start"]},
+        )
+    )
+    return Stored(
+        {(row["reference_id"], row["granule"].astimezone(UTC)): int(row["n_rows"]) for row in rows},
+        frozenset(row["verdict_key"] for row in keys),
+    )
+
+
+def _count_scan(warehouse: Warehouse, plan: Plan, count: Count, relation: Relation, run_id: str) -> Scan:
+    """The scan of one stretch, its result stored."""
+    config, reference = plan.config, count.reference
+    ready = [feature.counted(relation, _expressions(config).get(feature.name)) for feature in reference.features]
+    keys = {
+        "monitor": Param("STRING", config.monitor), "model_version": Param("STRING", reference.model_version),
+        "reference_id": Param("STRING", reference.reference_id), "run_id": Param("STRING", run_id),
+        "scan_definition_id": Param("STRING", scan_definition_id(config)), "computed_at": Param("TIMESTAMP", datetime.now(UTC)),
+    }  # fmt: skip
+    return replace(
+        log_scan(config, relation, count.start, count.end), features=tuple(item for item in ready if not isinstance(item, str)),
+        salt=reference.salt, model_version=reference.model_version,
+        into=_target(warehouse, PRODUCTION_HISTOGRAMS.name), keys=keys,
+    )  # fmt: skip
+
+
+def _store_counts(warehouse: Warehouse, plan: Plan, count: Count, relation: Relation, run_id: str) -> None:
+    scan = _count_scan(warehouse, plan, count, relation, run_id)
+    identity = digest(
+        [count.reference.reference_id, scan_definition_id(plan.config), count.start, count.end, count.n_rows]
+    )
+    for i, statement in enumerate(scan.statements(warehouse.dialect)):
+        _check_budget(warehouse, statement, plan.config)
+        warehouse.execute(statement, key=f"count-{identity}-{i}")
+
+
+def _check_budget(warehouse: Warehouse, statement: Statement, config: MonitorConfig) -> None:
+    """Refuse a scan over the budget before it runs."""
+    limit = config.budget.max_bytes_per_run
+    if limit is None:
+        return
+    size, spent = warehouse.estimate(statement), warehouse.spent.bytes_processed or 0
+    if size is not None and size + spent > limit:
+        raise BudgetError(
+            f"monitor {config.monitor!r}: the scan would read {size:,} bytes ({spent:,} used so far); budget.max_bytes_per_run allows {limit:,}; "
+            "nothing more was run. Raise the budget, monitor fewer features, or partition the log by its time column."
+        )
+
+
+def _read_windows(warehouse: Warehouse, plan: Plan) -> dict[tuple[int, str], Row]:
+    """The summed histograms of the plan's windows, by `(index of the judgement, feature)`."""
+    asked = [(i, j, j.reference) for i, j in enumerate(plan.judgements) if j.reference]
+    if not asked:
+        return {}
+    windows: list[Row] = [
+        {"window_id": i, "reference_id": reference.reference_id, "start_at": j.window.start, "end_at": j.window.end}
+        for i, j, reference in asked
+    ]
+    params = {
+        "monitor": Param("STRING", plan.config.monitor), "scan_definition_id": Param("STRING", scan_definition_id(plan.config)),
+        "windows": Param(_WINDOWS_TYPE, windows),
+        "start": Param("TIMESTAMP", min(row["start_at"] for row in windows)), "end": Param("TIMESTAMP", max(row["end_at"] for row in windows)),
+    }  # fmt: skip
+    rows = warehouse.query(
+        Statement("read/windows", render("read/windows", warehouse.dialect, table=warehouse.table), params)
+    )
+    return {(int(row["window_id"]), row["feature"]): row for row in rows if row["segment"] == "all"}
+
+
+def _judge(
+    plan: Plan, relation: Relation, histograms: Mapping[tuple[int, str], Row], progress: Progressed
+) -> list[DriftResult]:
+    """Judge every expected feature of every window; p-values are corrected over the tests of each window."""
+    results: list[DriftResult] = []
+    for done, window in enumerate(plan.windows):
+        progress("judge", done, len(plan.windows))
+        pending = [
+            result
+            for i, judgement in enumerate(plan.judgements)
+            if judgement.window == window
+            for result in _judge_window(
+                plan.config, judgement, relation, {name: row for (k, name), row in histograms.items() if k == i}
+            )
+        ]
+        settled = settle([result.verdict for result in pending], plan.config.detection.alpha)
+        results += [replace(result, verdict=verdict) for result, verdict in zip(pending, settled, strict=True)]
+    return results
+
+
+def _judge_window(
+    config: MonitorConfig, judgement: Judgement, relation: Relation, rows: Mapping[str, Row]
+) -> list[DriftResult]:
+    reference = judgement.reference
+    if reference is None:
+        names = [feature.name for feature in config.declared_features()] or ["*"]
+        verdict = not_evaluated(judgement.reason or "no reference")
+        return [DriftResult(judgement, name, "feature", None, verdict) for name in names]
+    return [
+        _judge_feature(config, judgement, feature, relation, rows.get(feature.name)) for feature in reference.features
+    ] + [
+        DriftResult(judgement, name, "feature", None, not_evaluated("not in the reference: capture it again"))
+        for name in _not_captured(config, reference)
+    ]
+
+
+def _judge_feature(
+    config: MonitorConfig, judgement: Judgement, feature: FeatureReference, relation: Relation, row: Row | None
+) -> DriftResult:
+    baseline = feature.histogram
+    ready = feature.counted(relation, _expressions(config).get(feature.name))
+    if row is None and isinstance(ready, str):
+        verdict = not_evaluated(ready, n_baseline=baseline.n_rows)
+    else:
+        current = Histogram.empty(baseline.buckets) if row is None else histogram_from_row(row, baseline.buckets)
+        rule = config.rule(_thresholds(config).get(feature.name), feature.n_bins)
+        verdict = judge(baseline, current, rule, unseen_known=feature.known_complete)
+    return DriftResult(judgement, feature.name, feature.role, feature.kind, verdict)
+
+
+def _inserts(warehouse: Warehouse, plan: Plan, outcome: RunResult, started: datetime) -> list[Statement]:
+    """Everything that a run commits, as INSERT statements of one transaction."""
+    finished = datetime.now(UTC)
+    statements = [
+        insert_statement(
+            warehouse, DRIFT_RESULTS.name, [_result_row(result, outcome, finished) for result in outcome.results]
+        )
+    ]
+    if outcome.events:
+        statements.append(
+            insert_statement(
+                warehouse, ALERT_EVENTS.name, [_event_row(event, outcome, finished) for event in outcome.events]
+            )
+        )
+    return [*statements, insert_statement(warehouse, RUNS.name, [_run_row(plan, outcome, started, finished)])]
+
+
+def _result_row(result: DriftResult, outcome: RunResult, computed_at: datetime) -> Row:
+    verdict, judgement = result.verdict, result.judgement
+    evidence = {
+        item.name: getattr(verdict, item.name)
+        for item in fields(Verdict)
+        if item.name not in ("divergences", "contributions")
+    }
+    metrics = {item.name: getattr(verdict.divergences, item.name) for item in fields(Divergences)}
+    known = {
+        **evidence, **metrics,
+        "monitor": outcome.monitor, "model_version": judgement.model_version, "run_id": outcome.run_id, "computed_at": computed_at,
+        "reference_id": judgement.reference.reference_id if judgement.reference else None,
+        "window_start": judgement.window.start, "window_end": judgement.window.end, "verdict_key": judgement.verdict_key,
+        "segment": result.segment, "feature": result.feature, "role": result.role, "kind": result.kind, "baseline": result.baseline,
+        "contributions": [vars(item) for item in verdict.contributions],
+    }  # fmt: skip
+    return {column.name: known[column.name] for column in DRIFT_RESULTS.columns}
+
+
+def _event_row(event: Event, outcome: RunResult, computed_at: datetime) -> Row:
+    judgement = event.judgement
+    return {
+        "monitor": outcome.monitor, "model_version": judgement.model_version, "run_id": outcome.run_id, "computed_at": computed_at,
+        "window_start": judgement.window.start, "window_end": judgement.window.end, "segment": event.segment, "feature": event.feature,
+        "baseline": event.baseline, "verdict_key": judgement.verdict_key, "kind": event.kind, "severity": event.severity, "message": event.message,
+    }  # fmt: skip
+
+
+def _run_row(plan: Plan, outcome: RunResult, started: datetime, finished: datetime) -> Row:
+    newest = [result.verdict for result in _of_window(outcome.results, plan.windows[-1])]
+    return {
+        "monitor": outcome.monitor, "run_id": outcome.run_id, "started_at": started, "finished_at": finished, "as_of": outcome.as_of,
+        "coverage_key": plan.coverage_key, "granules_to": plan.granules_to, "window_end": plan.watermark,
+        "n_windows": len(plan.windows), "n_granules_counted": outcome.n_granules_counted,
+        "n_ok": outcome.count("ok"), "n_drift": outcome.count("drift"), "n_not_evaluated": outcome.count("not_evaluated"),
+        "share_drifted": share_drifted(newest), "dataset_drift": dataset_drifted(newest, plan.config.detection.share_drifted),
+        "bytes_processed": outcome.cost.bytes_processed, "slot_ms": outcome.cost.slot_ms,
+        "duration_seconds": outcome.duration_seconds, "package_version": __version__,
+    }  # fmt: skip
+
+
+def _commit_key(plan: Plan) -> str:
+    return "commit-" + digest(sorted(judgement.verdict_key for judgement in plan.judgements))
+
+
+def _target(warehouse: Warehouse, name: str) -> str:
+    return warehouse.table(name) if warehouse.dialect == "bigquery" else name
+
+
+def _of_window(results: Iterable[DriftResult], window: Window) -> list[DriftResult]:
+    return [result for result in results if result.judgement.window == window]
+
+
+def _expressions(config: MonitorConfig) -> dict[str, str]:
+    return {feature.name: feature.expression for feature in config.declared_features() if feature.expression}
+
+
+def _thresholds(config: MonitorConfig) -> dict[str, float]:
+    return {feature.name: feature.threshold for feature in config.declared_features() if feature.threshold}
+
+
+def _not_captured(config: MonitorConfig, reference: Reference) -> list[str]:
+    captured = {feature.name for feature in reference.features}
+    wanted = [feature.name for feature in config.declared_features()]
+    if config.prediction:
+        wanted += [name for name in (config.prediction.column, config.prediction.score) if name]
+    return [name for name in wanted if name not in captured]
+
+
+def _wholly_unevaluated(results: Sequence[DriftResult]) -> set[str]:
+    evaluated = {result.feature for result in results if result.verdict.status != "not_evaluated"}
+    return {result.feature for result in results} - evaluated
+
+
+def _summary(result: DriftResult) -> dict[str, Any]:
+    verdict, window = result.verdict, result.judgement.window
+    return {
+        "window_start": window.start.isoformat(), "window_end": window.end.isoformat(), "model_version": result.judgement.model_version,
+        "feature": result.feature, "role": result.role, "status": verdict.status, "reason": verdict.reason,
+        "n_current": verdict.n_current, "drift_score": verdict.drift_score, "js_distance": verdict.divergences.js_distance,
+        "psi": verdict.divergences.psi, "p_adjusted": verdict.p_adjusted,
+    }  # fmt: skip
+
+
+def _utc(value: datetime | None) -> datetime | None:
+    return value.astimezone(UTC) if value else None
+
+
+__all__ = ["DriftResult", "GranuleRows", "RunResult", "estimate_bytes", "execute", "make_plan", "run"]

@@ -1,0 +1,1 @@
+"""Pure numbers: histograms, divergences, significance, verdicts. Nothing here reads or writes anything."""

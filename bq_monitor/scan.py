@@ -1,0 +1,287 @@
+"""The scan: statements that count a log into the frozen buckets of a reference, and the histograms that they answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from bq_monitor.config import MonitorConfig
+from bq_monitor.measure.histogram import OTHER, UNSEEN, Buckets, Histogram, Moments
+from bq_monitor.timegrid import Granule
+from bq_monitor.warehouse.base import Dialect, Param, Relation, Row, Statement
+from bq_monitor.warehouse.fragments import TIMES, accepts, value
+from bq_monitor.warehouse.identifiers import Expression, quote_column
+from bq_monitor.warehouse.render import render, translate
+
+MAX_FEATURES_PER_STATEMENT = 40
+MAX_CODES_PER_STATEMENT = 60_000
+HASH_CHARACTERS = 16
+_FEATURES_TYPE = "ARRAY<STRUCT<position INT64, feature STRING, fallback INT64>>"
+_CODES_TYPE = "ARRAY<STRUCT<position INT64, hash STRING, bucket INT64>>"
+
+
+def hash_label(salt: str, text: str) -> str:
+    """The salted hash of a label, as both dialects compute it. It hides labels at rest; it is no secret-keeping."""
+    return hashlib.md5((salt + text).encode(), usedforsecurity=False).hexdigest()[:HASH_CHARACTERS]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """One feature as the scan counts it.
+
+    Args:
+        name: of the feature.
+        buckets: its frozen buckets.
+        value: GoogleSQL of the value over the alias `t`: a FLOAT64 for buckets by edges, else a STRING.
+        is_float: whether the value can be NaN or infinite.
+        known: salted hashes of known labels that are not buckets; they count as OTHER.
+        known_complete: whether `known` and the labels are all that training ever saw; any other label is then UNSEEN.
+        labels_hashed: whether the labels are themselves salted hashes (a sensitive feature).
+    """
+
+    name: str
+    buckets: Buckets
+    value: str
+    is_float: bool = False
+    known: tuple[str, ...] = ()
+    known_complete: bool = True
+    labels_hashed: bool = False
+
+    @property
+    def fallback(self) -> int:
+        return UNSEEN if self.known_complete else OTHER
+
+
+@dataclass(frozen=True)
+class TimeRange:
+    """The time column of a log and the stretch `[start, end)` to count, cut in granules."""
+
+    column: str
+    type: str
+    start: datetime
+    end: datetime
+    granule: Granule
+    zone: ZoneInfo
+
+    def context(self, dialect: Dialect) -> dict[str, Any]:
+        offset = self.start.astimezone(self.zone).utcoffset() or timedelta()
+        return {
+            "column": quote_column(self.column, dialect), "type": self.type, "granule": self.granule,
+            "zone": self.zone.key, "offset_minutes": int(offset.total_seconds()) // 60 % 60,
+        }  # fmt: skip
+
+    def params(self) -> dict[str, Param]:
+        return {
+            "start": Param("TIMESTAMP", self.start),
+            "end": Param("TIMESTAMP", self.end),
+            "timezone": Param("STRING", self.zone.key),
+        }
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What one pass over a log counts."""
+
+    relation: Relation
+    features: tuple[Counted, ...]
+    salt: str
+    time: TimeRange | None = None
+    filter: Expression | None = None
+    version_column: str | None = None
+    model_version: str = ""
+    into: str | None = None
+    keys: Mapping[str, Param] = field(default_factory=dict)
+
+    def statements(self, dialect: Dialect) -> list[Statement]:
+        """One statement per batch of features; each reads the log once."""
+        return [self._statement(batch, dialect) for batch in _batches(self.features)]
+
+    def _statement(self, features: Sequence[Counted], dialect: Dialect) -> Statement:
+        context = [
+            {
+                "position": i,
+                "numeric": f.buckets.numeric,
+                "value": translate(f.value, dialect),
+                "float": f.is_float,
+                "fallback": f.fallback,
+            }
+            for i, f in enumerate(features)
+        ]
+        sql = render(
+            "scan/histograms",
+            dialect,
+            features=context,
+            into=self.into,
+            p="@" if dialect == "bigquery" else "$",
+            **self._log(dialect),
+        )
+        params = (
+            {"salt": Param("STRING", self.salt)}
+            if dialect == "bigquery" or any(not f.buckets.numeric for f in features)
+            else {}
+        )
+        params |= _bucket_params(features, self.salt, dialect)
+        if self.version_column:
+            params["model_version"] = Param("STRING", self.model_version)
+        if self.time:
+            params |= self.time.params()
+        return Statement("scan/histograms", sql, _used(sql, params | dict(self.keys), dialect))
+
+    def granules(self, dialect: Dialect) -> Statement:
+        """The statement that counts rows per granule and version."""
+        assert self.time is not None  # noqa: S101 - only logs with a time column have granules
+        sql = render("scan/granules", dialect, **self._log(dialect))
+        return Statement("scan/granules", sql, _used(sql, self.time.params(), dialect))
+
+    def _log(self, dialect: Dialect) -> dict[str, Any]:
+        return {
+            "source": self.relation.sql,
+            "time": self.time.context(dialect) if self.time else None,
+            "filter": self.filter.sql(dialect) if self.filter else None,
+            "version": quote_column(self.version_column, dialect) if self.version_column else None,
+        }
+
+
+def counted(
+    name: str, buckets: Buckets, source_type: str, relation: Relation, *,
+    expression: str | None = None, **known: Any,
+) -> Counted | str:  # fmt: skip
+    """A feature ready to be counted in a relation, or the reason why it cannot be; `known` are the last fields of `Counted`."""
+    if expression is not None:
+        parsed = Expression(expression, f"feature {name!r}")
+        if missing := sorted(parsed.columns - set(relation.columns)):
+            return f"missing column {missing[0]!r} of its expression"
+        column_type = "FLOAT64" if buckets.numeric else "STRING"
+        return Counted(
+            name, buckets, value(buckets.kind, parsed.sql("bigquery"), column_type), buckets.numeric, **known
+        )
+    if name not in relation.columns:
+        return "missing column"
+    column_type = relation.columns[name]
+    if not accepts(buckets.kind, source_type, column_type):
+        return f"type changed: {source_type} in training, {column_type} in the log"
+    sql = value(buckets.kind, f"t.{quote_column(name, 'bigquery')}", column_type)
+    return Counted(name, buckets, sql, column_type in ("FLOAT64", "NUMERIC"), **known)
+
+
+def histogram_from_row(row: Mapping[str, Any], buckets: Buckets) -> Histogram:
+    """A row of the scan, of a stored granule or of a summed window -> its histogram."""
+    pairs = [(int(item["bucket"]), int(item["n"])) for item in row["buckets"]]
+    moments = None
+    if buckets.numeric:
+        moments = Moments(int(row["n_finite"] or 0), row["mean"], row["second_moment"], row["min"], row["max"])
+    return Histogram.from_pairs(buckets, pairs, moments)
+
+
+def scan_definition_id(config: MonitorConfig) -> str:
+    """Identity of what is counted: counts of different definitions never mix. Thresholds are no part of it."""
+    source = config.source
+    expressions = {feature.name: feature.expression for feature in config.declared_features() if feature.expression}
+    return digest(
+        [
+            source.table,
+            source.filter,
+            expressions,
+            source.timestamp,
+            source.model_version,
+            config.window.granule,
+            config.window.timezone.key,
+        ]
+    )
+
+
+def digest(value: Any) -> str:
+    """A short stable identity of plain values (16 hexadecimal characters)."""
+    text = json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def time_range(config: MonitorConfig, relation: Relation, start: datetime, end: datetime) -> TimeRange:
+    """The stretch of a log's time column; raises `InputError` when the column is missing or holds no times."""
+    from bq_monitor.errors import InputError
+
+    name = config.source.timestamp
+    if name not in relation.columns:
+        raise InputError.missing_columns(f"{relation.place}: source.timestamp", [name], relation.columns)
+    kind = relation.columns[name]
+    if kind not in TIMES or (kind == "DATE" and config.window.granule == "hour"):
+        allowed = "TIMESTAMP or DATETIME" if config.window.granule == "hour" else "TIMESTAMP, DATETIME or DATE"
+        raise InputError.wrong_type(
+            f"{relation.place}: source.timestamp {name!r}",
+            kind,
+            allowed,
+            "Name the column that holds the time of a prediction.",
+        )
+    return TimeRange(name, kind, start, end, config.window.granule, config.window.timezone)
+
+
+def log_scan(config: MonitorConfig, relation: Relation, start: datetime, end: datetime) -> Scan:
+    """The production log of a monitor between two instants, not yet with features; checked against its columns."""
+    from bq_monitor.errors import InputError
+
+    source = config.source
+    parsed = Expression(source.filter, "source.filter") if source.filter else None
+    if parsed:
+        parsed.require_columns(relation.columns)
+    if source.model_version and source.model_version not in relation.columns:
+        raise InputError.missing_columns(
+            f"{relation.place}: source.model_version", [source.model_version], relation.columns
+        )
+    return Scan(relation, (), "", time_range(config, relation, start, end), parsed, source.model_version)
+
+
+def _batches(features: Sequence[Counted]) -> Iterable[list[Counted]]:
+    batch: list[Counted] = []
+    codes = 0
+    for feature in features:
+        size = len(feature.known) + len(feature.buckets.labels)
+        if batch and (len(batch) == MAX_FEATURES_PER_STATEMENT or codes + size > MAX_CODES_PER_STATEMENT):
+            yield batch
+            batch, codes = [], 0
+        batch.append(feature)
+        codes += size
+    if batch:
+        yield batch
+
+
+def _bucket_params(features: Sequence[Counted], salt: str, dialect: Dialect) -> dict[str, Param]:
+    params: dict[str, Param] = {}
+    codes: list[Row] = []
+    for i, feature in enumerate(features):
+        if feature.buckets.numeric:
+            edges = feature.buckets.edges
+            params[f"edges_{i}"] = Param("ARRAY<FLOAT64>", list(edges) if dialect == "bigquery" else _upper_ends(edges))
+            if dialect == "duckdb":
+                params[f"shift_{i}"] = Param("FLOAT64", _moderate(edges[len(edges) // 2]) if edges else 0.0)
+        else:
+            hashes = [text if feature.labels_hashed else hash_label(salt, text) for text in feature.buckets.labels]
+            codes += [{"position": i, "hash": text, "bucket": code} for code, text in enumerate(hashes)]
+            codes += [{"position": i, "hash": text, "bucket": OTHER} for text in feature.known]
+    listed = [{"position": i, "feature": f.name, "fallback": f.fallback} for i, f in enumerate(features)]
+    return params | {"features": Param(_FEATURES_TYPE, listed), "codes": Param(_CODES_TYPE, codes)}
+
+
+def _upper_ends(edges: Sequence[float]) -> list[float]:
+    """Edges for DuckDB's `(lower, upper]`: the float below each makes `[lower, upper)`; the largest float closes the last."""
+    return [float(np.nextafter(edge, -np.inf)) for edge in edges] + [sys.float_info.max]
+
+
+def _moderate(edge: float) -> float:
+    return edge if abs(edge) <= 1e150 else 0.0
+
+
+def _used(sql: str, params: Mapping[str, Param], dialect: Dialect) -> dict[str, Param]:
+    """Only the parameters that a statement names: both warehouses refuse others."""
+    import re
+
+    mark = "@" if dialect == "bigquery" else r"\$"
+    named = set(re.findall(mark + r"(\w+)", sql))
+    return {name: param for name, param in params.items() if name in named}

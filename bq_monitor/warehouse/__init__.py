@@ -1,0 +1,35 @@
+"""The only package that talks to a warehouse or to storage: statements go out, rows come back."""
+
+from __future__ import annotations
+
+from bq_monitor.errors import InputError
+from bq_monitor.warehouse.base import Warehouse
+
+
+def open_warehouse(
+    url: str, *, deadline_seconds: float = 1500.0, max_bytes: int | None = None, read_only: bool = False
+) -> Warehouse:
+    """Connect to the warehouse that a URL names.
+
+    Args:
+        url: `bigquery://PROJECT/DATASET[?location=EU]`, `duckdb:///path/file.duckdb`, or `duckdb://` (in memory).
+        deadline_seconds: how long to wait for a lock or a job.
+        max_bytes: cap on the bytes that one statement may bill (BigQuery).
+        read_only: open a DuckDB file for reading only.
+
+    Raises:
+        InputError: the URL is of no known form.
+        WarehouseError: no access, or the file stayed locked until the deadline.
+    """
+    scheme, found, rest = url.partition("://")
+    if found and scheme == "duckdb":
+        from bq_monitor.warehouse.duckdb import DuckDBWarehouse
+
+        return DuckDBWarehouse(rest, deadline_seconds=deadline_seconds, read_only=read_only)
+    if found and scheme == "bigquery":
+        from bq_monitor.warehouse.bigquery import BigQueryWarehouse
+
+        return BigQueryWarehouse.from_url(rest, deadline_seconds=deadline_seconds, max_bytes=max_bytes)
+    raise InputError(
+        f"warehouse: got {url!r}; allowed: bigquery://PROJECT/DATASET[?location=EU], duckdb:///path/file.duckdb, duckdb:// (in memory)"
+    )

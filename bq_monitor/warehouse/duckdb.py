@@ -1,0 +1,187 @@
+"""The embedded warehouse: DuckDB on disk or in memory, over its own tables, Parquet, CSV, globs and DataFrames."""
+
+from __future__ import annotations
+
+import glob
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bq_monitor.errors import InputError, LockedError, TableNotFoundError, WarehouseError
+from bq_monitor.warehouse.base import Dialect, JobStats, Param, Relation, Row, Statement
+from bq_monitor.warehouse.identifiers import FILE_ENDINGS, duckdb_string, duckdb_table, is_file, quote_column
+from bq_monitor.warehouse.types import from_duckdb, parse_type
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+
+_LOCK_MESSAGE = re.compile(r"Could not set lock on file|being used by another process")
+"""DuckDB gives no code for a held lock; this is the one place that reads its words (tested against a real lock)."""
+_LOCK_POLL_SECONDS = 0.2
+_MAX_CSV_LINE_SHOWN = 300
+
+
+class DuckDBWarehouse:
+    """See `Warehouse`. One process may write to a file at a time: a second one waits for the lock."""
+
+    dialect: Dialect = "duckdb"
+
+    def __init__(self, path: str = "", *, deadline_seconds: float = 1500.0, read_only: bool = False) -> None:
+        self.path = path or ":memory:"
+        self.spent = JobStats()
+        self._n_relations = 0
+        self._connection = _connect(self.path, deadline_seconds, read_only)
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute("SET enable_progress_bar = false")
+
+    def relation(self, source: str) -> Relation:
+        return self._view(self._file(source) if is_file(source) else duckdb_table(source), source)
+
+    def frame(self, data: pd.DataFrame, name: str) -> Relation:
+        """A pandas DataFrame as a relation; NaN in a float column is a missing value, as pandas means it."""
+        columns = [str(column) for column in data.columns]
+        if len(set(columns)) < len(columns):
+            raise InputError(f"{name}: two columns of one name; got {columns}; give each column its own name.")
+        for column in columns:
+            quote_column(column, "duckdb")
+        view = self._next_name()
+        try:
+            self._connection.register(view, data.set_axis(columns, axis=1))
+        except Exception as error:
+            raise InputError(
+                f"{name}: a column cannot be read: {_one_line(error)}. Convert it to text, numbers or times."
+            ) from None
+        return self._describe(view, name)
+
+    def sample(self, relation: Relation, rows: int) -> Relation:
+        if self.count_rows(relation) <= rows:
+            return relation
+        name = self._next_name()
+        self._run(
+            relation.place,
+            f"CREATE TEMP TABLE {name} AS SELECT * FROM {relation.sql} USING SAMPLE reservoir({int(rows)} ROWS) REPEATABLE (42)",
+        )
+        return Relation(name, relation.columns, relation.place)
+
+    def count_rows(self, relation: Relation) -> int:
+        """How many rows a relation has."""
+        return int(self.query(Statement("count", f"SELECT COUNT(*) AS n FROM {relation.sql}"))[0]["n"])
+
+    def table(self, name: str) -> str:
+        return f"`{name}`"
+
+    def query(self, statement: Statement) -> list[Row]:
+        cursor = self._run(statement.name, statement.sql, statement.params)
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def execute(self, statement: Statement, *, key: str | None = None) -> None:
+        self._run(statement.name, statement.sql, statement.params)
+
+    def commit(self, inserts: Sequence[Statement], *, key: str) -> None:
+        self._connection.execute("BEGIN TRANSACTION")
+        try:
+            for statement in inserts:
+                self._run(statement.name, statement.sql, statement.params)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+
+    def estimate(self, statement: Statement) -> int | None:
+        return None
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _file(self, source: str) -> str:
+        pattern = any(c in source for c in "*?[")
+        found = sorted(glob.glob(source)) if pattern else [source]  # noqa: PTH207 - Path.glob refuses absolute patterns
+        if not found or not Path(found[0]).exists():
+            raise TableNotFoundError(f"{source}: no such file. Check the path.")
+        if directories := [path for path in found if Path(path).is_dir()]:
+            raise InputError(
+                f"{directories[0]}: is a directory; give a file, or a glob such as '{directories[0].rstrip('/')}/*.parquet'."
+            )
+        if not source.lower().endswith(FILE_ENDINGS):
+            raise InputError(
+                f"{source}: unknown kind of file; allowed: {', '.join(FILE_ENDINGS)}. Convert it, or rename it."
+            )
+        if any(Path(path).stat().st_size == 0 for path in found):
+            raise InputError.no_rows(source)
+        if source.lower().endswith(".parquet"):
+            return f"read_parquet({duckdb_string(source)}, union_by_name = true)"
+        return self._load_csv(source)
+
+    def _load_csv(self, source: str) -> str:
+        """Read a CSV once, every row sniffed and strict, into a temporary table (which may spill to disk)."""
+        name = self._next_name()
+        self._run(
+            source,
+            f"CREATE TEMP TABLE {name} AS SELECT * FROM read_csv({duckdb_string(source)}, "
+            "header = true, sample_size = -1, strict_mode = true, null_padding = false, union_by_name = true)",
+        )
+        return name
+
+    def _view(self, sql: str, place: str) -> Relation:
+        """A relation under a plain name, which reads the same in both dialects."""
+        name = self._next_name()
+        self._run(place, f"CREATE TEMP VIEW {name} AS SELECT * FROM {sql}")
+        return self._describe(name, place)
+
+    def _describe(self, name: str, place: str) -> Relation:
+        rows = self._run(place, f"DESCRIBE {name}").fetchall()
+        return Relation(name, {str(row[0]): from_duckdb(str(row[1])) for row in rows}, place)
+
+    def _next_name(self) -> str:
+        self._n_relations += 1
+        return f"source_{self._n_relations}"
+
+    def _run(self, place: str, sql: str, params: Any = None) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        try:
+            return self._connection.execute(sql, {name: _bind(param) for name, param in (params or {}).items()})
+        except duckdb.CatalogException as error:
+            raise TableNotFoundError(
+                f"{place}: {_one_line(error)}. Check the name; our own tables are made by 'bq-monitor init'."
+            ) from None
+        except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+            raise InputError(f"{place}: {_one_line(error)}. Correct the data.") from None
+        except duckdb.Error as error:
+            raise WarehouseError(f"{place}: {_one_line(error)}") from None
+
+
+def _bind(param: Param) -> Any:
+    import duckdb
+
+    return duckdb.Value(param.value, duckdb.sqltype(parse_type(param.type).duckdb()))
+
+
+def _connect(path: str, deadline_seconds: float, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """Open a database; while another process holds its lock, wait until the deadline."""
+    import duckdb
+
+    until = time.monotonic() + deadline_seconds
+    while True:
+        try:
+            return duckdb.connect(path, read_only=read_only)
+        except duckdb.Error as error:
+            if not _LOCK_MESSAGE.search(str(error)):
+                raise WarehouseError(
+                    f"{path}: cannot be opened: {_one_line(error)}. Check the path and its permissions."
+                ) from None
+            if time.monotonic() >= until:
+                raise LockedError(
+                    f"{path}: locked by another process for {deadline_seconds:.0f} s; one process may write at a time. "
+                    "Wait for it to end, or raise budget.deadline."
+                ) from None
+        time.sleep(_LOCK_POLL_SECONDS)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text[:_MAX_CSV_LINE_SHOWN] + ("..." if len(text) > _MAX_CSV_LINE_SHOWN else "")

@@ -1,0 +1,211 @@
+"""Names and expressions that users write: parsed, allowed or refused, and only then written into SQL.
+
+Nothing of a user's text reaches a statement except through here; values never do (they are query parameters).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from sqlglot import exp, parse
+from sqlglot.errors import SqlglotError
+
+from bq_monitor.errors import BqMonitorError, IdentifierError, did_you_mean
+from bq_monitor.warehouse.base import Dialect
+
+if TYPE_CHECKING:
+    from bq_monitor.config import MonitorConfig
+
+_PROJECT = re.compile(r"(?:[a-z0-9][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]")
+_DATASET = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,1023}")
+_TABLE = re.compile(r"\w[\w-]{0,1023}")
+_LOCATION = re.compile(r"[A-Za-z0-9-]+")
+_DUCKDB_TABLE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*){0,2}")
+_FORBIDDEN_IN_COLUMN = re.compile(r"[`\\\x00-\x1f\x7f]")
+FILE_ENDINGS = (".parquet", ".csv", ".csv.gz", ".tsv")
+
+
+def is_file(source: str) -> bool:
+    """Whether a source names files (a path or glob) rather than a table."""
+    return source.lower().endswith(FILE_ENDINGS) or "/" in source
+
+
+def bigquery_table(text: str, project: str | None = None) -> str:
+    """`project.dataset.table` (or `dataset.table` within `project`) -> its backticked path; refused otherwise."""
+    parts = text.rsplit(".", 2)
+    if len(parts) == 2 and project:
+        parts = [project, *parts]
+    if len(parts) != 3 or not (
+        _PROJECT.fullmatch(parts[0]) and _DATASET.fullmatch(parts[1]) and _TABLE.fullmatch(parts[2])
+    ):
+        raise IdentifierError(
+            f"table {text!r}: not a BigQuery table; allowed: project.dataset.table of letters, digits, '_' and '-', without quotes"
+        )
+    return "`" + ".".join(parts) + "`"
+
+
+def duckdb_table(text: str) -> str:
+    """`[[database.]schema.]table` -> its quoted path; refused otherwise."""
+    if not _DUCKDB_TABLE.fullmatch(text):
+        raise IdentifierError(
+            f"table {text!r}: not a DuckDB table; allowed: table, schema.table, or a path that ends in {', '.join(FILE_ENDINGS)}"
+        )
+    return ".".join(f'"{part}"' for part in text.split("."))
+
+
+def duckdb_string(text: str) -> str:
+    """A file path as a DuckDB string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quote_column(name: str, dialect: Dialect) -> str:
+    """A column's name, quoted; names with a backtick, a backslash or a control character are refused."""
+    if not name or _FORBIDDEN_IN_COLUMN.search(name):
+        raise IdentifierError(
+            f"column {name!r}: not a column name; allowed: any characters but backticks, backslashes and control characters"
+        )
+    return f"`{name}`" if dialect == "bigquery" else '"' + name.replace('"', '""') + '"'
+
+
+def parse_bigquery_url(rest: str) -> tuple[str, str, str | None]:
+    """`PROJECT/DATASET[?location=EU]` -> `(project, dataset, location)`."""
+    split = urlsplit("//" + rest)
+    project, dataset = split.netloc, split.path.strip("/")
+    query = parse_qs(split.query)
+    location = query.pop("location", [None])[0]
+    good = (
+        _PROJECT.fullmatch(project)
+        and _DATASET.fullmatch(dataset)
+        and (location is None or _LOCATION.fullmatch(location))
+    )
+    if not good or query:
+        raise IdentifierError(
+            f"warehouse: got 'bigquery://{rest}'; allowed: bigquery://PROJECT/DATASET, with ?location=EU (or another region) if needed"
+        )
+    return project, dataset, location
+
+
+class Expression:
+    """One GoogleSQL scalar expression over the columns of a single table, parsed and found harmless.
+
+    Refused: more than one statement, subqueries, other tables, parameters and session variables, `*`, aggregates and
+    window functions, comments (dropped), and functions that the parser does not know (they could be anybody's).
+    """
+
+    def __init__(self, text: str, place: str) -> None:
+        self.text, self.place = text, place
+        self._tree = _parse(text, place)
+        self.columns = frozenset(column.name for column in self._tree.find_all(exp.Column))
+
+    def sql(self, dialect: Dialect) -> str:
+        """The expression over the alias `t`, written anew from its syntax tree."""
+
+        def qualify(node: exp.Expr) -> exp.Expr:
+            if not isinstance(node, exp.Column):
+                return node
+            return exp.column(exp.to_identifier(node.name, quoted=True), table="t")
+
+        return self._tree.transform(qualify).sql(dialect=dialect, comments=False)
+
+    def require_columns(self, existing: Iterable[str]) -> None:
+        """Raise `IdentifierError` unless the table has every column that the expression names."""
+        known = set(existing)
+        for name in sorted(self.columns - known):
+            raise IdentifierError(
+                f"{self.place}: {self.text!r} names column {name!r}, which the table does not have; "
+                f"existing: {', '.join(sorted(known))}.{did_you_mean(name, known)}"
+            )
+
+
+def _parse(text: str, place: str) -> exp.Expr:
+    def refuse(why: str) -> IdentifierError:
+        return IdentifierError(
+            f"{place}: {why}; got {text!r}; allowed: one GoogleSQL expression over the table's own columns"
+        )
+
+    try:
+        trees = parse(f"SELECT {text}\n", read="bigquery")
+    except (SqlglotError, RecursionError) as error:
+        raise refuse(f"does not parse ({' '.join(str(error).splitlines()[:1])})") from None
+    if len(trees) != 1 or trees[0] is None or ";" in _outside_strings(text):
+        raise refuse("more than one statement")
+    if reason := _fault_of(trees[0]):
+        raise refuse(reason)
+    tree: exp.Expr = trees[0].expressions[0]
+    return tree
+
+
+def _fault_of(select: exp.Expr) -> str | None:
+    """Why a parsed `SELECT <expression>` is not one harmless scalar expression; None when it is."""
+    if not isinstance(select, exp.Select) or len(select.expressions) != 1:
+        return "not a single expression"
+    if any(value for key, value in select.args.items() if key not in ("expressions", "kind", "hint") and value):
+        return "a clause after the expression"
+    refused: dict[type[exp.Expr], str] = {
+        exp.Query: "a subquery", exp.Subquery: "a subquery", exp.Table: "another table", exp.Star: "'*'",
+        exp.Parameter: "a parameter", exp.SessionParameter: "a session variable", exp.Placeholder: "a parameter",
+        exp.Window: "a window function", exp.AggFunc: "an aggregate", exp.Alias: "an alias", exp.Command: "a command",
+        exp.Dot: "a path with dots", exp.Anonymous: "an unknown function", exp.UDTF: "a table function",
+        exp.Lambda: "a lambda", exp.DDL: "a statement", exp.DML: "a statement",
+    }  # fmt: skip
+    for node in select.expressions[0].walk():
+        for kind, name in refused.items():
+            if isinstance(node, kind):
+                return f"{name} is not allowed"
+        if isinstance(node, exp.Column) and (node.table or _FORBIDDEN_IN_COLUMN.search(node.name)):
+            return f"column {node.sql()!r} is not a plain column name"
+        if isinstance(node, exp.Literal) and node.is_string and _FORBIDDEN_IN_COLUMN.search(node.this):
+            return "a backtick, backslash or control character in a text"
+    return None
+
+
+def _outside_strings(text: str) -> str:
+    return re.sub(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", "", text)
+
+
+def check_config(config: MonitorConfig) -> list[str]:
+    """The faults of a configuration that only its identifiers show, each with its path; nothing is connected."""
+    faults: list[str] = []
+
+    def check(path: str, test: object, *args: object) -> None:
+        try:
+            test(*args)  # type: ignore[operator]
+        except BqMonitorError as error:
+            faults.append(f"{path}: {error}")
+
+    scheme, _, rest = config.warehouse.partition("://")
+    dialect: Dialect = "bigquery" if scheme == "bigquery" else "duckdb"
+    if scheme == "bigquery":
+        check("warehouse", parse_bigquery_url, rest)
+        check("source.table", bigquery_table, config.source.table, rest.partition("/")[0])
+    elif scheme == "duckdb":
+        if not is_file(config.source.table):
+            check("source.table", duckdb_table, config.source.table)
+    else:
+        faults.append(
+            f"warehouse: got {config.warehouse!r}; allowed: bigquery://PROJECT/DATASET, duckdb:///path/file.duckdb, duckdb://"
+        )
+    for path, name in _named_columns(config):
+        check(path, quote_column, name, dialect)
+    if config.source.filter is not None:
+        check("source.filter", Expression, config.source.filter, "expression")
+    for i, feature in enumerate(config.declared_features()):
+        if feature.expression is not None:
+            check(f"features[{i}].expression", Expression, feature.expression, "expression")
+    return faults
+
+
+def _named_columns(config: MonitorConfig) -> list[tuple[str, str]]:
+    source, prediction = config.source, config.prediction
+    named = [
+        ("source.timestamp", source.timestamp),
+        ("source.model_version", source.model_version),
+        ("source.id", source.id),
+    ]
+    if prediction:
+        named += [("prediction.column", prediction.column), ("prediction.score", prediction.score)]
+    named += [(f"features[{i}].name", feature.name) for i, feature in enumerate(config.declared_features())]
+    return [(path, name) for path, name in named if name is not None]

@@ -1,0 +1,51 @@
+"""SQL templates from `sql/`: strict, one statement a file, GoogleSQL unless a file says its dialect."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from bq_monitor.resources import resource
+from bq_monitor.warehouse.base import Dialect
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    # Autoescaping is for HTML; here every name passes identifiers.py and every value is a query parameter.
+    return Environment(  # noqa: S701
+        loader=FileSystemLoader(str(resource("sql"))), undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+
+
+def render(template: str, dialect: Dialect, /, **context: Any) -> str:
+    """The SQL of `sql/TEMPLATE.sql` (or `sql/TEMPLATE.DIALECT.sql` where the fast shapes differ) in the warehouse's dialect."""
+    environment = _environment()
+    native = f"{template}.{dialect}.sql"
+    if native in _template_names():
+        return environment.get_template(native).render(context)
+    sql = environment.get_template(f"{template}.sql").render(context)
+    return sql if dialect == "bigquery" else _to_duckdb(sql)
+
+
+def translate(expression: str, dialect: Dialect) -> str:
+    """A GoogleSQL scalar expression in the warehouse's dialect."""
+    return expression if dialect == "bigquery" else _to_duckdb(f"SELECT {expression}").removeprefix("SELECT ")
+
+
+@lru_cache(maxsize=1)
+def _template_names() -> frozenset[str]:
+    return frozenset(_environment().list_templates())
+
+
+@lru_cache(maxsize=4096)
+def _to_duckdb(sql: str) -> str:
+    from sqlglot import transpile
+
+    (translated,) = transpile(sql, read="bigquery", write="duckdb", comments=False)
+    return translated

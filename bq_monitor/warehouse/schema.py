@@ -1,0 +1,263 @@
+"""Our tables and views, described once: DDL, inserts, load schemas and terraform all come from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_BUCKET_COUNTS = "ARRAY<STRUCT<bucket INT64, n INT64>>"
+_REFERENCE_BUCKETS = "ARRAY<STRUCT<bucket INT64, n INT64, lower FLOAT64, upper FLOAT64, label STRING>>"
+_BUCKETS_TEXT = (
+    "Every bucket with its count, its edges [lower, upper) or its label; "
+    "negative codes: -1 NULL, -2 NaN, -3 -Inf, -4 +Inf, -5 other, -6 unseen."
+)
+_CONTRIBUTIONS = "ARRAY<STRUCT<bucket STRING, baseline_share FLOAT64, current_share FLOAT64, psi FLOAT64>>"
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    type: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: partitioned by the date of `partition`, clustered by `cluster`."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    partition: str
+    cluster: tuple[str, ...] = ("monitor",)
+
+    @property
+    def row_type(self) -> str:
+        """The STRUCT type of one row, as a parameter carries it."""
+        return "STRUCT<" + ", ".join(f"{column.name} {column.type}" for column in self.columns) + ">"
+
+
+@dataclass(frozen=True)
+class View:
+    """A view over the tables; `sql/views/NAME.sql` holds its query, `columns` what it answers, in order."""
+
+    name: str
+    description: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+_MONITOR = Column("monitor", "STRING", "Name of the monitor, from its configuration.")
+_VERSION = Column(
+    "model_version", "STRING", "Version of the model that the rows were logged by; '' when the log names none."
+)
+_REFERENCE = Column("reference_id", "STRING", "Identity of the reference: a hash of its frozen buckets and counts.")
+_RUN = Column("run_id", "STRING", "The run that wrote the row.")
+_COMPUTED = Column("computed_at", "TIMESTAMP", "When the row was computed; of rows with one key the newest counts.")
+_SEGMENT = Column("segment", "STRING", "The part of the log that was counted; 'all' is every row.")
+_FEATURE = Column("feature", "STRING", "Name of the column or expression.")
+_ROLE = Column("role", "STRING", "feature, prediction, score or label.")
+_WINDOW = (
+    Column("window_start", "TIMESTAMP", "First instant of the window."),
+    Column("window_end", "TIMESTAMP", "End of the window, exclusive."),
+)
+_MOMENTS = (
+    Column("n_rows", "INT64", "Rows counted."),
+    Column("n_null", "INT64", "Rows in which the value is NULL."),
+    Column("n_finite", "INT64", "Rows with a finite number; 0 for categories."),
+    Column("mean", "FLOAT64", "Mean of the finite numbers; NULL without any, or when one exceeds 1e150."),
+    Column("second_moment", "FLOAT64", "Sum of squared deviations from the mean; add histograms with Chan's formula."),
+    Column("min", "FLOAT64", "Smallest finite number."),
+    Column("max", "FLOAT64", "Largest finite number."),
+)
+_METRICS = (
+    Column("psi", "FLOAT64", "Population stability index on the coarse buckets, nats."),
+    Column("kl_divergence", "FLOAT64", "KL(production || baseline), nats, coarse buckets."),
+    Column("kl_divergence_reverse", "FLOAT64", "KL(baseline || production), nats, coarse buckets."),
+    Column("js_divergence", "FLOAT64", "Jensen-Shannon divergence, base 2, 0..1, coarse buckets."),
+    Column("js_distance", "FLOAT64", "Square root of js_divergence, 0..1."),
+    Column("hellinger", "FLOAT64", "Hellinger distance, 0..1, coarse buckets."),
+    Column("total_variation", "FLOAT64", "Half the sum of absolute share differences, 0..1, coarse buckets."),
+    Column("l_infinity", "FLOAT64", "Largest share difference of one coarse bucket, 0..1."),
+    Column(
+        "ks_statistic", "FLOAT64", "Kolmogorov-Smirnov statistic at the fine edges, 0..1; NULL for unordered kinds."
+    ),
+    Column("ks_bound", "FLOAT64", "By how much the raw-sample KS statistic may exceed ks_statistic."),
+    Column("ks_p_value", "FLOAT64", "Asymptotic p-value of ks_statistic."),
+    Column("chi2_statistic", "FLOAT64", "Pearson's chi-square of production against baseline, coarse buckets."),
+    Column("chi2_p_value", "FLOAT64", "Its p-value."),
+    Column("wasserstein", "FLOAT64", "First Wasserstein distance in the feature's unit, from the fine buckets."),
+    Column("wasserstein_bound", "FLOAT64", "By how much the raw-sample distance may differ from wasserstein."),
+    Column("mean_shift", "FLOAT64", "Difference of means in baseline standard deviations."),
+    Column("std_shift", "FLOAT64", "Natural log of the ratio of standard deviations."),
+    Column("null_share_baseline", "FLOAT64", "Share of NULL in the baseline, 0..1."),
+    Column("null_share_current", "FLOAT64", "Share of NULL in the window, 0..1."),
+    Column(
+        "unseen_share", "FLOAT64", "Share of categories never seen in training, 0..1; NULL where it cannot be told."
+    ),
+)
+
+REFERENCE_HISTOGRAMS = Table(
+    "reference_histograms",
+    "Frozen buckets and exact counts of a model's training data, one row per feature. Written once, never changed.",
+    (
+        _MONITOR, _VERSION, _REFERENCE,
+        Column("captured_at", "TIMESTAMP", "When the reference was captured."),
+        _SEGMENT, _FEATURE, _ROLE,
+        Column("position", "INT64", "Order of the feature."),
+        Column("kind", "STRING", "numeric, timestamp, categorical, ordinal or boolean; NULL for an excluded column."),
+        Column("source_type", "STRING", "GoogleSQL type of the training column."),
+        Column("excluded_reason", "STRING", "Why the column is not monitored; NULL for a monitored feature."),
+        Column("n_bins", "INT64", "Coarse buckets of a numeric feature."),
+        *_MOMENTS,
+        Column("buckets", _REFERENCE_BUCKETS, _BUCKETS_TEXT),
+        Column("known_hashes", "ARRAY<STRING>", "Salted hashes of the known labels that are not listed as buckets."),
+        Column("known_complete", "BOOL", "Whether the hashes hold every known label, so that unseen ones can be told."),
+        Column("labels_hashed", "BOOL", "Whether the labels are salted hashes too (a sensitive feature)."),
+        Column("salt", "STRING", "Salt of the hashes."),
+    ),
+    partition="captured_at",
+)  # fmt: skip
+
+PRODUCTION_HISTOGRAMS = Table(
+    "production_histograms",
+    "Counts of the production log per granule, one row per feature; windows are sums of these.",
+    (
+        _MONITOR, _VERSION, _REFERENCE,
+        Column("scan_definition_id", "STRING", "Identity of what is counted: table, filter, expressions, time column, granule."),
+        Column("granule", "TIMESTAMP", "Start of the hour or day that was counted."),
+        _SEGMENT, _FEATURE, *_MOMENTS,
+        Column("buckets", _BUCKET_COUNTS, "Buckets that are not empty, with their counts; codes as in reference_histograms."),
+        Column("data_version", "STRING", "Row count of the granule when it was counted; another count is another version."),
+        _COMPUTED, _RUN,
+    ),
+    partition="granule",
+)  # fmt: skip
+
+DRIFT_RESULTS = Table(
+    "drift_results",
+    "One verdict per window, segment, feature and baseline, with all its evidence. Restated windows add rows.",
+    (
+        _MONITOR, _VERSION, _REFERENCE, _RUN, _COMPUTED, *_WINDOW, _SEGMENT, _FEATURE, _ROLE,
+        Column("kind", "STRING", "Kind of the feature."),
+        Column("baseline", "STRING", "What the window was compared with; 'training' is the reference."),
+        Column("verdict_key", "STRING", "Identity of the verdict's inputs: configuration, reference, window, data versions."),
+        Column("n_baseline", "INT64", "Rows of the baseline."),
+        Column("n_current", "INT64", "Rows of the window."),
+        Column("status", "STRING", "ok, drift or not_evaluated."),
+        Column("reason", "STRING", "Why it was not evaluated."),
+        *_METRICS,
+        Column("metric", "STRING", "The deciding metric."),
+        Column("threshold", "FLOAT64", "The true divergence that matters, in its unit."),
+        Column("noise_floor", "FLOAT64", "What the deciding metric shows on average without any change."),
+        Column("lower", "FLOAT64", "Lower confidence bound of the true value of the deciding metric."),
+        Column("upper", "FLOAT64", "Upper confidence bound of the true value of the deciding metric."),
+        Column("drift_score", "FLOAT64", "Noise-corrected JS distance, 0..1; comparable across sample sizes."),
+        Column("p_value", "FLOAT64", "Chance of such a divergence if the true one were at the threshold."),
+        Column("p_adjusted", "FLOAT64", "The same, adjusted for all tests of the run (Holm)."),
+        Column("alpha", "FLOAT64", "drift is said when p_adjusted is below."),
+        Column("metric_version", "INT64", "Version of the formulas."),
+        Column("contributions", _CONTRIBUTIONS, "Each coarse bucket's shares and its part of psi."),
+    ),
+    partition="window_end",
+)  # fmt: skip
+
+ALERT_EVENTS = Table(
+    "alert_events",
+    "What a run found worth saying, one row per event; never changed.",
+    (
+        _MONITOR, _VERSION, _RUN, _COMPUTED, *_WINDOW, _SEGMENT, _FEATURE,
+        Column("baseline", "STRING", "What the window was compared with."),
+        Column("verdict_key", "STRING", "The verdict that raised the event."),
+        Column("kind", "STRING", "drift, prediction_drift or dataset_drift."),
+        Column("severity", "STRING", "info, warning or critical."),
+        Column("message", "STRING", "One sentence for people."),
+    ),
+    partition="window_end",
+)  # fmt: skip
+
+RUNS = Table(
+    "runs",
+    "One row per finished run of a monitor: what it covered, found and cost.",
+    (
+        _MONITOR, _RUN,
+        Column("started_at", "TIMESTAMP", "When the run began."),
+        Column("finished_at", "TIMESTAMP", "When its results were committed."),
+        Column("as_of", "TIMESTAMP", "The moment the run was made for."),
+        Column("coverage_key", "STRING", "What was counted against which references; counts are complete up to granules_to."),
+        Column("granules_to", "TIMESTAMP", "End of the granules counted so far."),
+        Column("window_end", "TIMESTAMP", "End of the newest window judged so far: the watermark."),
+        Column("n_windows", "INT64", "Windows judged by this run."),
+        Column("n_granules_counted", "INT64", "Granules counted by this run."),
+        Column("n_ok", "INT64", "Verdicts ok."),
+        Column("n_drift", "INT64", "Verdicts drift."),
+        Column("n_not_evaluated", "INT64", "Verdicts not_evaluated."),
+        Column("share_drifted", "FLOAT64", "Drifted features of those evaluated in the newest window, 0..1."),
+        Column("dataset_drift", "BOOL", "Whether the newest window drifted as a whole."),
+        Column("bytes_processed", "INT64", "Bytes that the statements processed; NULL where the warehouse does not count."),
+        Column("slot_ms", "INT64", "Slot milliseconds; NULL where the warehouse does not count."),
+        Column("duration_seconds", "FLOAT64", "Seconds from start to commit."),
+        Column("package_version", "STRING", "Version of bq-monitor."),
+    ),
+    partition="started_at",
+)  # fmt: skip
+
+TABLES = (REFERENCE_HISTOGRAMS, PRODUCTION_HISTOGRAMS, DRIFT_RESULTS, ALERT_EVENTS, RUNS)
+_ALL = {column.name: column.description for table in TABLES for column in table.columns}
+
+
+def _view(name: str, description: str, columns: str, **own: str) -> View:
+    """A view whose columns are named like table columns take their description from there."""
+    return View(name, description, {column: own.get(column) or _ALL[column] for column in columns.split()})
+
+
+_DRIFT_COLUMNS = " ".join(column.name for column in DRIFT_RESULTS.columns)
+VIEWS = (
+    _view(
+        "production_histograms_latest",
+        "The newest counts of each granule; superseded counts stay in production_histograms.",
+        " ".join(column.name for column in PRODUCTION_HISTOGRAMS.columns),
+    ),
+    _view("drift_latest", "The newest verdict of each window, segment, feature and baseline.", _DRIFT_COLUMNS),
+    _view(
+        "drift_timeline",
+        "The deciding metric of every feature over time, with its threshold, noise floor and bounds.",
+        "monitor model_version feature segment baseline window_start window_end status "
+        "metric value threshold noise_floor lower upper drift_score n_current",
+        value="Observed value of the deciding metric.",
+    ),
+    _view(
+        "feature_histograms",
+        "Reference beside production, per granule and bucket.",
+        "monitor model_version reference_id feature segment granule bucket bucket_name lower upper "
+        "reference_n reference_share production_n production_share",
+        bucket="Code of the bucket.", bucket_name="Its label, its edges, or its special name.",
+        lower="Lower edge, inclusive.", upper="Upper edge, exclusive.",
+        reference_n="Rows of the reference in the bucket.", reference_share="Their share, 0..1.",
+        production_n="Rows of the granule in the bucket.", production_share="Their share, 0..1.",
+    ),
+    _view(
+        "bucket_contributions",
+        "How much each bucket of a feature adds to its PSI in each window.",
+        "monitor model_version window_start window_end segment feature baseline status bucket baseline_share current_share psi_contribution",
+        bucket="Label, interval or special name of the coarse bucket.", baseline_share="Share in the baseline, 0..1.",
+        current_share="Share in the window, 0..1.", psi_contribution="Its part of psi, nats; the parts add up.",
+    ),
+    _view(
+        "open_alerts",
+        "The events of the newest judged window of each monitor, worst first.",
+        "monitor model_version window_start window_end segment feature baseline kind severity message computed_at run_id",
+    ),
+    _view(
+        "model_health",
+        "Health of each monitor and model version in its newest window.",
+        "monitor model_version window_start window_end n_features n_ok n_drift n_not_evaluated share_drifted health computed_at",
+        n_features="Features expected.", n_ok="Features judged ok.", n_drift="Features judged drifted.",
+        n_not_evaluated="Features not evaluated.", share_drifted="Drifted share of those evaluated.",
+        health="0..100: the share of evaluated features without drift; NULL when none was evaluated.",
+    ),
+    _view(
+        "run_costs",
+        "What each run cost.",
+        "monitor run_id started_at finished_at as_of n_windows n_granules_counted bytes_processed slot_ms duration_seconds",
+    ),
+)  # fmt: skip

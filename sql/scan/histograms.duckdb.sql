@@ -1,0 +1,139 @@
+-- Count each row of a log once, into the frozen buckets of a reference, per granule. Same contract as the BigQuery template.
+-- Shape: DuckDB's native HISTOGRAM counts (lower, upper]; the edges come as the neighbouring float below each, which makes
+--   them [lower, upper), and end with the largest float. NaN and infinities are kept out of it and counted beside.
+-- Grain: one row per (granule, segment, feature); granule is NULL where there is no time column.
+-- Reads: the log, only its monitored columns. Partition filter: $start, $end on the time column.
+-- Parameters: edges_N DOUBLE[] and shift_N DOUBLE per numeric feature; features, codes (see scan.py); salt VARCHAR;
+--   start, end, timezone with a time column; model_version with a version column.
+{% import "scan/time.duckdb.jinja" as clock %}
+{% set numbers = features | selectattr("numeric") | list %}
+{% set labels = features | rejectattr("numeric") | list %}
+{% include "scan/into.jinja" %}
+WITH log AS NOT MATERIALIZED (
+  SELECT
+    {{ clock.granule(time) if time else "CAST(NULL AS TIMESTAMP)" }} AS granule{{ "," if features }}
+{% for f in numbers %}
+    {{ f.value }} AS x_{{ f.position }},
+    {{ "CASE WHEN ISFINITE(" ~ f.value ~ ") THEN " ~ f.value ~ " END" if f.float else f.value }} AS v_{{ f.position }}{{ "," if labels or not loop.last }}
+{% endfor %}
+{% for f in labels %}
+    {{ f.value }} AS c_{{ f.position }}{{ "," if not loop.last }}
+{% endfor %}
+  FROM {{ source }} AS t
+{% include "scan/where.duckdb.jinja" %}
+),
+number_sums AS (
+{% if numbers %}
+  SELECT
+    granule,
+    UNNEST([
+{% for f in numbers %}
+      {
+        'position': {{ f.position }},
+        'n_rows': COUNT(*),
+        'n_given': COUNT(x_{{ f.position }}),
+        'n_nan': {{ "COUNT_IF(ISNAN(x_" ~ f.position ~ "))" if f.float else "0::BIGINT" }},
+        'n_pos_inf': {{ "COUNT_IF(x_" ~ f.position ~ " = 'inf'::DOUBLE)" if f.float else "0::BIGINT" }},
+        'counts': COALESCE(MAP_VALUES(HISTOGRAM(v_{{ f.position }}, $edges_{{ f.position }})), []),
+        'shift': $shift_{{ f.position }},
+        'sum': SUM(v_{{ f.position }} - $shift_{{ f.position }}),
+        'squares': SUM((v_{{ f.position }} - $shift_{{ f.position }}) * (v_{{ f.position }} - $shift_{{ f.position }})),
+        'low': MIN(v_{{ f.position }}),
+        'high': MAX(v_{{ f.position }})
+      }{{ "," if not loop.last }}
+{% endfor %}
+    ]) AS s
+  FROM log
+  GROUP BY granule
+{% else %}
+  SELECT CAST(NULL AS TIMESTAMP) AS granule, {'position': 0, 'n_rows': 0, 'n_given': 0, 'n_nan': 0, 'n_pos_inf': 0, 'counts': [0::BIGINT],
+    'shift': 0.0, 'sum': 0.0, 'squares': 0.0, 'low': 0.0, 'high': 0.0} AS s
+  WHERE FALSE
+{% endif %}
+),
+number_counts AS (
+  SELECT granule, s, COALESCE(LIST_SUM(s.counts), 0)::BIGINT AS n_finite FROM number_sums
+),
+number_rows AS (
+  SELECT
+    granule,
+    s.position AS position,
+    s.n_rows AS n_rows,
+    s.n_rows - s.n_given AS n_null,
+    n_finite,
+    s.shift + s.sum / n_finite AS mean,
+    GREATEST(0, s.squares - s.sum * s.sum / n_finite) AS second_moment,
+    s.low AS low,
+    s.high AS high,
+    LIST_FILTER(
+      LIST_CONCAT(
+        [
+          {'bucket': -4::BIGINT, 'n': s.n_pos_inf},
+          {'bucket': -3::BIGINT, 'n': s.n_given - n_finite - s.n_nan - s.n_pos_inf},
+          {'bucket': -2::BIGINT, 'n': s.n_nan},
+          {'bucket': -1::BIGINT, 'n': s.n_rows - s.n_given}
+        ],
+        [{'bucket': (i - 1)::BIGINT, 'n': s.counts[i]::BIGINT} FOR i IN RANGE(1, LEN(s.counts) + 1)]
+      ),
+      LAMBDA b : b.n > 0
+    ) AS buckets
+  FROM number_counts
+),
+label_cells AS (
+{% if labels %}
+  SELECT
+    granule,
+    CASE {% for f in labels %}WHEN GROUPING(c_{{ f.position }}) = 0 THEN {{ f.position }} {% endfor %}END AS position,
+    CASE {% for f in labels %}WHEN GROUPING(c_{{ f.position }}) = 0 THEN c_{{ f.position }} {% endfor %}END AS label,
+    COUNT(*) AS n
+  FROM log
+  GROUP BY GROUPING SETS ({% for f in labels %}(granule, c_{{ f.position }}){{ ", " if not loop.last }}{% endfor %})
+{% else %}
+  SELECT CAST(NULL AS TIMESTAMP) AS granule, 0 AS position, '' AS label, 0::BIGINT AS n WHERE FALSE
+{% endif %}
+),
+label_counts AS (
+  SELECT
+    c.granule,
+    c.position,
+    CASE WHEN c.label IS NULL THEN -1 ELSE COALESCE(k.bucket, f.fallback) END AS bucket,
+    SUM(c.n)::BIGINT AS n
+  FROM label_cells AS c
+  JOIN (SELECT UNNEST($features, recursive := true)) AS f ON f.position = c.position
+  LEFT JOIN (SELECT UNNEST($codes, recursive := true)) AS k
+    ON k.position = c.position AND k.hash = SUBSTRING(MD5($salt || c.label), 1, 16)
+  GROUP BY ALL
+),
+label_rows AS (
+  SELECT
+    granule,
+    position,
+    SUM(n)::BIGINT AS n_rows,
+    COALESCE(SUM(n) FILTER (WHERE bucket = -1), 0)::BIGINT AS n_null,
+    0::BIGINT AS n_finite,
+    NULL::DOUBLE AS mean,
+    NULL::DOUBLE AS second_moment,
+    NULL::DOUBLE AS low,
+    NULL::DOUBLE AS high,
+    ARRAY_AGG({'bucket': bucket::BIGINT, 'n': n} ORDER BY bucket) AS buckets
+  FROM label_counts
+  GROUP BY granule, position
+)
+SELECT
+{% include "scan/keys.jinja" %}
+  {{ clock.instant(time, "m.granule") if time else "CAST(NULL AS TIMESTAMPTZ)" }} AS granule,
+  'all' AS segment,
+  f.feature AS feature,
+  m.n_rows AS n_rows,
+  m.n_null AS n_null,
+  m.n_finite AS n_finite,
+  CASE WHEN GREATEST(ABS(m.low), ABS(m.high)) <= 1e150 THEN m.mean END AS mean,
+  CASE WHEN GREATEST(ABS(m.low), ABS(m.high)) <= 1e150 THEN m.second_moment END AS second_moment,
+  m.low AS min,
+  m.high AS max,
+  m.buckets AS buckets
+FROM (SELECT * FROM number_rows UNION ALL SELECT * FROM label_rows) AS m
+JOIN (SELECT UNNEST($features, recursive := true)) AS f ON f.position = m.position
+{% if not into %}
+ORDER BY granule, feature
+{% endif %}

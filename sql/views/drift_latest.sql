@@ -1,0 +1,57 @@
+-- The newest verdict of each window. Restated verdicts supersede; the older rows stay in drift_results.
+-- Grain: one row per (monitor, model_version, window, segment, feature, baseline). Reads: drift_results.
+SELECT
+  d.monitor AS monitor,
+  d.model_version AS model_version,
+  d.reference_id AS reference_id,
+  d.run_id AS run_id,
+  d.computed_at AS computed_at,
+  d.window_start AS window_start,
+  d.window_end AS window_end,
+  d.segment AS segment,
+  d.feature AS feature,
+  d.role AS role,
+  d.kind AS kind,
+  d.baseline AS baseline,
+  d.verdict_key AS verdict_key,
+  d.n_baseline AS n_baseline,
+  d.n_current AS n_current,
+  d.status AS status,
+  d.reason AS reason,
+  d.psi AS psi,
+  d.kl_divergence AS kl_divergence,
+  d.kl_divergence_reverse AS kl_divergence_reverse,
+  d.js_divergence AS js_divergence,
+  d.js_distance AS js_distance,
+  d.hellinger AS hellinger,
+  d.total_variation AS total_variation,
+  d.l_infinity AS l_infinity,
+  d.ks_statistic AS ks_statistic,
+  d.ks_bound AS ks_bound,
+  d.ks_p_value AS ks_p_value,
+  d.chi2_statistic AS chi2_statistic,
+  d.chi2_p_value AS chi2_p_value,
+  d.wasserstein AS wasserstein,
+  d.wasserstein_bound AS wasserstein_bound,
+  d.mean_shift AS mean_shift,
+  d.std_shift AS std_shift,
+  d.null_share_baseline AS null_share_baseline,
+  d.null_share_current AS null_share_current,
+  d.unseen_share AS unseen_share,
+  d.metric AS metric,
+  d.threshold AS threshold,
+  d.noise_floor AS noise_floor,
+  d.lower AS lower,
+  d.upper AS upper,
+  d.drift_score AS drift_score,
+  d.p_value AS p_value,
+  d.p_adjusted AS p_adjusted,
+  d.alpha AS alpha,
+  d.metric_version AS metric_version,
+  d.contributions AS contributions
+FROM {{ table("drift_results") }} AS d
+WHERE TRUE
+QUALIFY ROW_NUMBER() OVER (
+  PARTITION BY d.monitor, d.model_version, d.window_start, d.window_end, d.segment, d.feature, d.baseline
+  ORDER BY d.computed_at DESC, d.run_id DESC
+) = 1

@@ -1,0 +1,55 @@
+"""Shared fixtures: seeded data, an embedded warehouse, small configurations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bq_monitor.config import MonitorConfig, parse_config
+from bq_monitor.warehouse.duckdb import DuckDBWarehouse
+
+ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("BQ_MONITOR_SHARED_DATA", ROOT.parent / "shared" / "data"))
+
+
+def missing(what: str, remedy: str) -> None:
+    """Skip where a laptop may lack something; fail in CI."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what} is missing in CI: {remedy}")
+    pytest.skip(f"{what} is not here: {remedy}")
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of real data sets beside the project."""
+    if not SHARED.is_dir():
+        missing("the folder of real data sets", "set BQ_MONITOR_SHARED_DATA to it")
+    return SHARED
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20260101)
+
+
+@pytest.fixture
+def warehouse() -> Iterator[DuckDBWarehouse]:
+    opened = DuckDBWarehouse()
+    yield opened
+    opened.close()
+
+
+def make_config(tmp_path: Path, **changes: Any) -> MonitorConfig:
+    """A small monitor over a Parquet log on disk; `changes` replace top-level keys."""
+    data: dict[str, Any] = {
+        "monitor": "loans", "warehouse": f"duckdb://{tmp_path}/monitor.duckdb",
+        "source": {"table": f"{tmp_path}/log.parquet", "timestamp": "ts"},
+        "features": ["amount", {"name": "region", "kind": "categorical"}],
+        "window": {"granule": "day", "length": "7d", "every": "7d", "start": "2026-01-05"},
+    }  # fmt: skip
+    return parse_config({**data, **changes})
