@@ -14,18 +14,19 @@ if TYPE_CHECKING:
     from bq_monitor.errors import ConfigError as ConfigError
     from bq_monitor.errors import InputError as InputError
     from bq_monitor.errors import WarehouseError as WarehouseError
-    from bq_monitor.job import RunResult as RunResult
     from bq_monitor.job import run as run
     from bq_monitor.reference import Reference as Reference
     from bq_monitor.reference import capture_reference as capture_reference
+    from bq_monitor.results import RunResult as RunResult
 
 __version__ = "0.1.0"
 _HOME = {
     "comparison": ("Comparison", "compare"),
     "config": ("MonitorConfig", "load_config", "load_configs"),
     "errors": ("BqMonitorError", "ConfigError", "InputError", "WarehouseError"),
-    "job": ("RunResult", "run"),
+    "job": ("run",),
     "reference": ("Reference", "capture_reference"),
+    "results": ("RunResult",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [*sorted(_MODULE_OF), "__version__"]  # noqa: PLE0604 - the names are strings

@@ -8,90 +8,26 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
 
-from bq_monitor import __version__
-from bq_monitor.alerts.rules import Event, events_of
+from bq_monitor.alerts.rules import events_of
 from bq_monitor.config import MonitorConfig
 from bq_monitor.errors import BudgetError, InputError
-from bq_monitor.measure.divergence import Divergences
 from bq_monitor.measure.histogram import Histogram
-from bq_monitor.measure.verdict import Verdict, dataset_drifted, judge, not_evaluated, settle, share_drifted
-from bq_monitor.plan import BEGINNING, Count, GranuleRows, Judgement, Plan, Planner, Progress, Stored
-from bq_monitor.reference import FeatureReference, Reference, insert_statement, load_references
+from bq_monitor.measure.verdict import judge, not_evaluated, settle
+from bq_monitor.plan import BEGINNING, Count, Judgement, Plan, Planner, Progress, Stored
+from bq_monitor.reference import FeatureReference, Reference, load_references
+from bq_monitor.results import DriftResult, RunResult, event_row, of_window, result_row, run_row
 from bq_monitor.scan import Scan, digest, histogram_from_row, log_scan, scan_definition_id
 from bq_monitor.timegrid import Window, parse_moment
-from bq_monitor.warehouse.base import JobStats, Param, Relation, Row, Statement, Warehouse
-from bq_monitor.warehouse.render import render
+from bq_monitor.warehouse import open_warehouse, statements
+from bq_monitor.warehouse.base import Param, Relation, Row, Statement, Warehouse
 from bq_monitor.warehouse.schema import ALERT_EVENTS, DRIFT_RESULTS, PRODUCTION_HISTOGRAMS, RUNS
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_WINDOWS_TYPE = "ARRAY<STRUCT<window_id INT64, reference_id STRING, start_at TIMESTAMP, end_at TIMESTAMP>>"
 Progressed = Callable[[str, int, int], None]
 """Called as `(step, done, total)` while a run goes on."""
-
-
-@dataclass(frozen=True)
-class DriftResult:
-    """One verdict with what it is about: a row of `drift_results`."""
-
-    judgement: Judgement
-    feature: str
-    role: str
-    kind: str | None
-    verdict: Verdict
-    segment: str = "all"
-    baseline: str = "training"
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run found. `windows` are those judged now; without any, everything due was done before."""
-
-    monitor: str
-    run_id: str
-    as_of: datetime
-    results: tuple[DriftResult, ...]
-    events: tuple[Event, ...]
-    n_granules_counted: int
-    cost: JobStats
-    duration_seconds: float
-
-    @property
-    def windows(self) -> list[Window]:
-        return sorted({result.judgement.window for result in self.results})
-
-    def count(self, status: str) -> int:
-        """How many verdicts have a status."""
-        return sum(result.verdict.status == status for result in self.results)
-
-    @property
-    def unevaluated_features(self) -> list[str]:
-        """Features that could not be evaluated in any window of this run."""
-        return sorted(_wholly_unevaluated(self.results))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The run as plain values: counts, events, and one entry a verdict."""
-        return {
-            "monitor": self.monitor, "run_id": self.run_id, "as_of": self.as_of.isoformat(),
-            "windows": [{"start": w.start.isoformat(), "end": w.end.isoformat()} for w in self.windows],
-            "n_granules_counted": self.n_granules_counted, "duration_seconds": self.duration_seconds,
-            "bytes_processed": self.cost.bytes_processed,
-            "n_ok": self.count("ok"), "n_drift": self.count("drift"), "n_not_evaluated": self.count("not_evaluated"),
-            "events": [{"kind": e.kind, "severity": e.severity, "feature": e.feature, "message": e.message} for e in self.events],
-            "results": [_summary(result) for result in self.results],
-        }  # fmt: skip
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a verdict, the columns of `to_dict()["results"]`."""
-        import pandas as pd
-
-        return pd.DataFrame([_summary(result) for result in self.results])
 
 
 def run(config: MonitorConfig, as_of: datetime | str | None = None, *, progress: Progressed | None = None) -> RunResult:
@@ -109,8 +45,6 @@ def run(config: MonitorConfig, as_of: datetime | str | None = None, *, progress:
         InputError: the log lacks what the configuration names, or there is no reference.
         WarehouseError: the warehouse failed, or stayed locked until the deadline; nothing was committed.
     """
-    from bq_monitor.warehouse import open_warehouse
-
     warehouse = open_warehouse(
         config.warehouse, deadline_seconds=config.budget.deadline_seconds, max_bytes=config.budget.max_bytes_per_run
     )
@@ -133,7 +67,7 @@ def execute(
         _store_counts(warehouse, plan, count, relation, run_id)
     histograms = _read_windows(warehouse, plan)
     results = _judge(plan, relation, histograms, progress)
-    events = [event for window in plan.windows for event in events_of(_of_window(results, window), config)]
+    events = [event for window in plan.windows for event in events_of(of_window(results, window), config)]
     outcome = RunResult(
         config.monitor, run_id, moment, tuple(results), tuple(events), sum(count.n_granules for count in plan.counts),
         warehouse.spent, time.monotonic() - clock,
@@ -175,9 +109,7 @@ def estimate_bytes(warehouse: Warehouse, plan: Plan, relation: Relation) -> int 
 
 
 def _read_progress(warehouse: Warehouse, planner: Planner) -> Progress:
-    sql = render("read/progress", warehouse.dialect, table=warehouse.table)
-    params = {"monitor": Param("STRING", planner.config.monitor), "coverage_key": Param("STRING", planner.coverage_key)}
-    (row,) = warehouse.query(Statement("read/progress", sql, params))
+    (row,) = warehouse.query(statements.progress(warehouse, planner.config.monitor, planner.coverage_key))
     return Progress(_utc(row["watermark"]), _utc(row["covered_to"]))
 
 
@@ -196,23 +128,9 @@ def _look(
 def _read_stored(warehouse: Warehouse, planner: Planner, windows: Sequence[Window]) -> Stored:
     if not windows:
         return Stored()
-    span = {"start": Param("TIMESTAMP", windows[0].start), "end": Param("TIMESTAMP", windows[-1].end)}
-    monitor = {"monitor": Param("STRING", planner.config.monitor)}
-    definition = {"scan_definition_id": Param("STRING", planner.scan_definition_id)}
-    rows = warehouse.query(
-        Statement(
-            "read/stored",
-            render("read/stored", warehouse.dialect, table=warehouse.table),
-            {**monitor, **definition, **span},
-        )
-    )
-    keys = warehouse.query(
-        Statement(
-            "read/verdict_keys",
-            render("read/verdict_keys", warehouse.dialect, table=warehouse.table),
-            {**monitor, "start": span["start"]},
-        )
-    )
+    monitor, start, end = planner.config.monitor, windows[0].start, windows[-1].end
+    rows = warehouse.query(statements.stored(warehouse, monitor, planner.scan_definition_id, start, end))
+    keys = warehouse.query(statements.verdict_keys(warehouse, monitor, start))
     return Stored(
         {(row["reference_id"], row["granule"].astimezone(UTC)): int(row["n_rows"]) for row in rows},
         frozenset(row["verdict_key"] for row in keys),
@@ -267,14 +185,8 @@ def _read_windows(warehouse: Warehouse, plan: Plan) -> dict[tuple[int, str], Row
         {"window_id": i, "reference_id": reference.reference_id, "start_at": j.window.start, "end_at": j.window.end}
         for i, j, reference in asked
     ]
-    params = {
-        "monitor": Param("STRING", plan.config.monitor), "scan_definition_id": Param("STRING", scan_definition_id(plan.config)),
-        "windows": Param(_WINDOWS_TYPE, windows),
-        "start": Param("TIMESTAMP", min(row["start_at"] for row in windows)), "end": Param("TIMESTAMP", max(row["end_at"] for row in windows)),
-    }  # fmt: skip
-    rows = warehouse.query(
-        Statement("read/windows", render("read/windows", warehouse.dialect, table=warehouse.table), params)
-    )
+    config = plan.config
+    rows = warehouse.query(statements.windows(warehouse, config.monitor, scan_definition_id(config), windows))
     return {(int(row["window_id"]), row["feature"]): row for row in rows if row["segment"] == "all"}
 
 
@@ -331,59 +243,12 @@ def _judge_feature(
 def _inserts(warehouse: Warehouse, plan: Plan, outcome: RunResult, started: datetime) -> list[Statement]:
     """Everything that a run commits, as INSERT statements of one transaction."""
     finished = datetime.now(UTC)
-    statements = [
-        insert_statement(
-            warehouse, DRIFT_RESULTS.name, [_result_row(result, outcome, finished) for result in outcome.results]
-        )
-    ]
-    if outcome.events:
-        statements.append(
-            insert_statement(
-                warehouse, ALERT_EVENTS.name, [_event_row(event, outcome, finished) for event in outcome.events]
-            )
-        )
-    return [*statements, insert_statement(warehouse, RUNS.name, [_run_row(plan, outcome, started, finished)])]
-
-
-def _result_row(result: DriftResult, outcome: RunResult, computed_at: datetime) -> Row:
-    verdict, judgement = result.verdict, result.judgement
-    evidence = {
-        item.name: getattr(verdict, item.name)
-        for item in fields(Verdict)
-        if item.name not in ("divergences", "contributions")
+    rows = {
+        DRIFT_RESULTS: [result_row(result, outcome, finished) for result in outcome.results],
+        ALERT_EVENTS: [event_row(event, outcome, finished) for event in outcome.events],
+        RUNS: [run_row(plan, outcome, started, finished)],
     }
-    metrics = {item.name: getattr(verdict.divergences, item.name) for item in fields(Divergences)}
-    known = {
-        **evidence, **metrics,
-        "monitor": outcome.monitor, "model_version": judgement.model_version, "run_id": outcome.run_id, "computed_at": computed_at,
-        "reference_id": judgement.reference.reference_id if judgement.reference else None,
-        "window_start": judgement.window.start, "window_end": judgement.window.end, "verdict_key": judgement.verdict_key,
-        "segment": result.segment, "feature": result.feature, "role": result.role, "kind": result.kind, "baseline": result.baseline,
-        "contributions": [vars(item) for item in verdict.contributions],
-    }  # fmt: skip
-    return {column.name: known[column.name] for column in DRIFT_RESULTS.columns}
-
-
-def _event_row(event: Event, outcome: RunResult, computed_at: datetime) -> Row:
-    judgement = event.judgement
-    return {
-        "monitor": outcome.monitor, "model_version": judgement.model_version, "run_id": outcome.run_id, "computed_at": computed_at,
-        "window_start": judgement.window.start, "window_end": judgement.window.end, "segment": event.segment, "feature": event.feature,
-        "baseline": event.baseline, "verdict_key": judgement.verdict_key, "kind": event.kind, "severity": event.severity, "message": event.message,
-    }  # fmt: skip
-
-
-def _run_row(plan: Plan, outcome: RunResult, started: datetime, finished: datetime) -> Row:
-    newest = [result.verdict for result in _of_window(outcome.results, plan.windows[-1])]
-    return {
-        "monitor": outcome.monitor, "run_id": outcome.run_id, "started_at": started, "finished_at": finished, "as_of": outcome.as_of,
-        "coverage_key": plan.coverage_key, "granules_to": plan.granules_to, "window_end": plan.watermark,
-        "n_windows": len(plan.windows), "n_granules_counted": outcome.n_granules_counted,
-        "n_ok": outcome.count("ok"), "n_drift": outcome.count("drift"), "n_not_evaluated": outcome.count("not_evaluated"),
-        "share_drifted": share_drifted(newest), "dataset_drift": dataset_drifted(newest, plan.config.detection.share_drifted),
-        "bytes_processed": outcome.cost.bytes_processed, "slot_ms": outcome.cost.slot_ms,
-        "duration_seconds": outcome.duration_seconds, "package_version": __version__,
-    }  # fmt: skip
+    return [statements.insert(warehouse, table, given) for table, given in rows.items() if given]
 
 
 def _commit_key(plan: Plan) -> str:
@@ -392,10 +257,6 @@ def _commit_key(plan: Plan) -> str:
 
 def _target(warehouse: Warehouse, name: str) -> str:
     return warehouse.table(name) if warehouse.dialect == "bigquery" else name
-
-
-def _of_window(results: Iterable[DriftResult], window: Window) -> list[DriftResult]:
-    return [result for result in results if result.judgement.window == window]
 
 
 def _expressions(config: MonitorConfig) -> dict[str, str]:
@@ -414,23 +275,5 @@ def _not_captured(config: MonitorConfig, reference: Reference) -> list[str]:
     return [name for name in wanted if name not in captured]
 
 
-def _wholly_unevaluated(results: Sequence[DriftResult]) -> set[str]:
-    evaluated = {result.feature for result in results if result.verdict.status != "not_evaluated"}
-    return {result.feature for result in results} - evaluated
-
-
-def _summary(result: DriftResult) -> dict[str, Any]:
-    verdict, window = result.verdict, result.judgement.window
-    return {
-        "window_start": window.start.isoformat(), "window_end": window.end.isoformat(), "model_version": result.judgement.model_version,
-        "feature": result.feature, "role": result.role, "status": verdict.status, "reason": verdict.reason,
-        "n_current": verdict.n_current, "drift_score": verdict.drift_score, "js_distance": verdict.divergences.js_distance,
-        "psi": verdict.divergences.psi, "p_adjusted": verdict.p_adjusted,
-    }  # fmt: skip
-
-
 def _utc(value: datetime | None) -> datetime | None:
     return value.astimezone(UTC) if value else None
-
-
-__all__ = ["DriftResult", "GranuleRows", "RunResult", "estimate_bytes", "execute", "make_plan", "run"]

@@ -15,6 +15,7 @@ from bq_monitor.errors import InputError
 from bq_monitor.measure.histogram import Buckets, Histogram, Kind
 from bq_monitor.measure.kinds import Excluded, Profile, detect
 from bq_monitor.scan import Counted, Scan, counted, digest, histogram_from_row
+from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Param, Relation, Row, Statement, Warehouse
 from bq_monitor.warehouse.fragments import ALLOWED, LABELS, NUMBERS, TIMES, value
 from bq_monitor.warehouse.identifiers import Expression, quote_column
@@ -196,36 +197,19 @@ def store_reference(warehouse: Warehouse, reference: Reference) -> Reference:
         if (stored.reference_id, stored.model_version) == (reference.reference_id, reference.model_version):
             return stored
     warehouse.commit(
-        [insert_statement(warehouse, REFERENCE_HISTOGRAMS.name, _rows(reference))],
-        key=f"reference-{reference.reference_id}",
+        [statements.insert(warehouse, REFERENCE_HISTOGRAMS, _rows(reference))],
+        key=f"reference-{reference.monitor}-{reference.reference_id}",
     )
     return reference
 
 
 def load_references(warehouse: Warehouse, monitor: str) -> list[Reference]:
     """The stored references of a monitor, newest first; the first of a version is the one in force."""
-    columns = [column.name for column in REFERENCE_HISTOGRAMS.columns]
-    sql = render("read/references", warehouse.dialect, table=warehouse.table, columns=columns)
-    rows = warehouse.query(Statement("read/references", sql, {"monitor": Param("STRING", monitor)}))
+    rows = warehouse.query(statements.references(warehouse, monitor))
     grouped: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         grouped.setdefault((row["model_version"], row["reference_id"]), []).append(row)
     return [_from_rows(group) for group in grouped.values()]
-
-
-def insert_statement(warehouse: Warehouse, table: str, rows: Sequence[Row]) -> Statement:
-    """The INSERT of rows into one of our tables, the rows as one parameter."""
-    from bq_monitor.warehouse.schema import TABLES
-
-    definition = next(candidate for candidate in TABLES if candidate.name == table)
-    sql = render(
-        "write/insert",
-        warehouse.dialect,
-        table=warehouse.table,
-        into=table,
-        columns=[c.name for c in definition.columns],
-    )
-    return Statement("write/insert", sql, {"rows": Param(f"ARRAY<{definition.row_type}>", list(rows))})
 
 
 @dataclass(frozen=True)

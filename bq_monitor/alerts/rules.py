@@ -10,8 +10,8 @@ from bq_monitor.config import MonitorConfig
 from bq_monitor.measure.verdict import Verdict, dataset_drifted, share_drifted
 
 if TYPE_CHECKING:
-    from bq_monitor.job import DriftResult
     from bq_monitor.plan import Judgement
+    from bq_monitor.results import DriftResult
 
 Severity = Literal["info", "warning", "critical"]
 Kind = Literal["drift", "prediction_drift", "dataset_drift"]

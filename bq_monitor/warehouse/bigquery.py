@@ -15,6 +15,7 @@ from bq_monitor.warehouse.types import SqlType, from_bigquery, parse_type
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
+MAX_ATTEMPTS = 10
 _LABEL = re.compile(r"[^a-z0-9_-]")
 
 
@@ -80,7 +81,6 @@ class BigQueryWarehouse:
         self._client.close()
 
     def _run(self, statement: Statement, key: str | None) -> Any:
-        from google.api_core.exceptions import Conflict
         from google.cloud import bigquery
 
         config = bigquery.QueryJobConfig(
@@ -88,18 +88,26 @@ class BigQueryWarehouse:
             maximum_bytes_billed=self.max_bytes,
             labels={"application": "bq-monitor", "step": label_value(statement.name)},
         )
-        job_id = f"bq-monitor-{_LABEL.sub('-', key.lower())}" if key else f"bq-monitor-{uuid.uuid4().hex}"
-
-        def insert() -> Any:
-            try:
-                return self._client.query(statement.sql, job_config=config, job_id=job_id, job_retry=None)
-            except Conflict:  # the same work was begun before, here or elsewhere: wait for that job instead
-                return self._client.get_job(job_id)
-
-        job = self._call(statement.name, insert)
+        job = self._call(statement.name, lambda: self._insert(statement, config, key))
         rows = self._call(statement.name, lambda: job.result(timeout=self.deadline_seconds, job_retry=None))
         self.spent += JobStats(job.total_bytes_processed, job.slot_millis)
         return rows
+
+    def _insert(self, statement: Statement, config: bigquery.QueryJobConfig, key: str | None) -> Any:
+        """Begin a job. With a key, the id says what it does: where it exists it is attached to; a failed id is spent."""
+        from google.api_core.exceptions import Conflict
+
+        for attempt in range(MAX_ATTEMPTS):
+            job_id = f"bq-monitor-{_LABEL.sub('-', key.lower())}-{attempt}" if key else f"bq-monitor-{uuid.uuid4().hex}"
+            try:
+                return self._client.query(statement.sql, job_config=config, job_id=job_id, job_retry=None)
+            except Conflict:
+                job = self._client.get_job(job_id)
+                if not (job.done() and job.error_result):
+                    return job
+        raise WarehouseError(
+            f"{statement.name}: failed {MAX_ATTEMPTS} times before; look at job {job_id}, then change what it complains of."
+        )
 
     def _call(self, place: str, call: Any) -> Any:
         """Run a client call; what the service refuses becomes an error that says what to do."""

@@ -45,7 +45,7 @@ def _blobs_text(path: str, choose: Any) -> dict[str, str]:
     """The texts of the blobs that `choose(client, bucket, name)` picks, by full path."""
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
-    from google.cloud import storage
+    from google.cloud import storage  # type: ignore[attr-defined]
 
     bucket, _, name = path.removeprefix(GS).partition("/")
     try:

@@ -1,0 +1,139 @@
+"""What a run finds, in Python and as rows of our tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from bq_monitor import __version__
+from bq_monitor.measure.divergence import Divergences
+from bq_monitor.measure.verdict import Verdict, dataset_drifted, share_drifted
+from bq_monitor.plan import Judgement, Plan
+from bq_monitor.timegrid import Window
+from bq_monitor.warehouse.base import JobStats, Row
+from bq_monitor.warehouse.schema import DRIFT_RESULTS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bq_monitor.alerts.rules import Event
+
+
+@dataclass(frozen=True)
+class DriftResult:
+    """One verdict with what it is about: a row of `drift_results`."""
+
+    judgement: Judgement
+    feature: str
+    role: str
+    kind: str | None
+    verdict: Verdict
+    segment: str = "all"
+    baseline: str = "training"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run found. `windows` are those judged now; without any, everything due was done before."""
+
+    monitor: str
+    run_id: str
+    as_of: datetime
+    results: tuple[DriftResult, ...]
+    events: tuple[Event, ...]
+    n_granules_counted: int
+    cost: JobStats
+    duration_seconds: float
+
+    @property
+    def windows(self) -> list[Window]:
+        return sorted({result.judgement.window for result in self.results})
+
+    def count(self, status: str) -> int:
+        """How many verdicts have a status."""
+        return sum(result.verdict.status == status for result in self.results)
+
+    @property
+    def unevaluated_features(self) -> list[str]:
+        """Features that could not be evaluated in any window of this run."""
+        return sorted(_wholly_unevaluated(self.results))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run as plain values: counts, events, and one entry a verdict."""
+        return {
+            "monitor": self.monitor, "run_id": self.run_id, "as_of": self.as_of.isoformat(),
+            "windows": [{"start": w.start.isoformat(), "end": w.end.isoformat()} for w in self.windows],
+            "n_granules_counted": self.n_granules_counted, "duration_seconds": self.duration_seconds,
+            "bytes_processed": self.cost.bytes_processed,
+            "n_ok": self.count("ok"), "n_drift": self.count("drift"), "n_not_evaluated": self.count("not_evaluated"),
+            "events": [{"kind": e.kind, "severity": e.severity, "feature": e.feature, "message": e.message} for e in self.events],
+            "results": [_summary(result) for result in self.results],
+        }  # fmt: skip
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a verdict, the columns of `to_dict()["results"]`."""
+        import pandas as pd
+
+        return pd.DataFrame([_summary(result) for result in self.results])
+
+
+def result_row(result: DriftResult, outcome: RunResult, computed_at: datetime) -> Row:
+    verdict, judgement = result.verdict, result.judgement
+    evidence = {
+        item.name: getattr(verdict, item.name)
+        for item in fields(Verdict)
+        if item.name not in ("divergences", "contributions")
+    }
+    metrics = {item.name: getattr(verdict.divergences, item.name) for item in fields(Divergences)}
+    known = {
+        **evidence, **metrics,
+        "monitor": outcome.monitor, "model_version": judgement.model_version, "run_id": outcome.run_id, "computed_at": computed_at,
+        "reference_id": judgement.reference.reference_id if judgement.reference else None,
+        "window_start": judgement.window.start, "window_end": judgement.window.end, "verdict_key": judgement.verdict_key,
+        "segment": result.segment, "feature": result.feature, "role": result.role, "kind": result.kind, "baseline": result.baseline,
+        "contributions": [vars(item) for item in verdict.contributions],
+    }  # fmt: skip
+    return {column.name: known[column.name] for column in DRIFT_RESULTS.columns}
+
+
+def event_row(event: Event, outcome: RunResult, computed_at: datetime) -> Row:
+    judgement = event.judgement
+    return {
+        "monitor": outcome.monitor, "model_version": judgement.model_version, "run_id": outcome.run_id, "computed_at": computed_at,
+        "window_start": judgement.window.start, "window_end": judgement.window.end, "segment": event.segment, "feature": event.feature,
+        "baseline": event.baseline, "verdict_key": judgement.verdict_key, "kind": event.kind, "severity": event.severity, "message": event.message,
+    }  # fmt: skip
+
+
+def run_row(plan: Plan, outcome: RunResult, started: datetime, finished: datetime) -> Row:
+    newest = [result.verdict for result in of_window(outcome.results, plan.windows[-1])]
+    return {
+        "monitor": outcome.monitor, "run_id": outcome.run_id, "started_at": started, "finished_at": finished, "as_of": outcome.as_of,
+        "coverage_key": plan.coverage_key, "granules_to": plan.granules_to, "window_end": plan.watermark,
+        "n_windows": len(plan.windows), "n_granules_counted": outcome.n_granules_counted,
+        "n_ok": outcome.count("ok"), "n_drift": outcome.count("drift"), "n_not_evaluated": outcome.count("not_evaluated"),
+        "share_drifted": share_drifted(newest), "dataset_drift": dataset_drifted(newest, plan.config.detection.share_drifted),
+        "bytes_processed": outcome.cost.bytes_processed, "slot_ms": outcome.cost.slot_ms,
+        "duration_seconds": outcome.duration_seconds, "package_version": __version__,
+    }  # fmt: skip
+
+
+def of_window(results: Iterable[DriftResult], window: Window) -> list[DriftResult]:
+    return [result for result in results if result.judgement.window == window]
+
+
+def _wholly_unevaluated(results: Sequence[DriftResult]) -> set[str]:
+    evaluated = {result.feature for result in results if result.verdict.status != "not_evaluated"}
+    return {result.feature for result in results} - evaluated
+
+
+def _summary(result: DriftResult) -> dict[str, Any]:
+    verdict, window = result.verdict, result.judgement.window
+    return {
+        "window_start": window.start.isoformat(), "window_end": window.end.isoformat(), "model_version": result.judgement.model_version,
+        "feature": result.feature, "role": result.role, "status": verdict.status, "reason": verdict.reason,
+        "n_current": verdict.n_current, "drift_score": verdict.drift_score, "js_distance": verdict.divergences.js_distance,
+        "psi": verdict.divergences.psi, "p_adjusted": verdict.p_adjusted,
+    }  # fmt: skip

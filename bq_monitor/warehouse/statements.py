@@ -1,0 +1,75 @@
+"""The statements over our own tables, with their parameters: read progress, stored counts, windows; append rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from bq_monitor.warehouse.base import Dialect, Param, Row, Statement
+from bq_monitor.warehouse.render import render
+from bq_monitor.warehouse.schema import REFERENCE_HISTOGRAMS, Table
+
+_WINDOWS_TYPE = "ARRAY<STRUCT<window_id INT64, reference_id STRING, start_at TIMESTAMP, end_at TIMESTAMP>>"
+
+
+class Names(Protocol):
+    """What a statement must know of its warehouse: the dialect, and how our tables are called there."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    def table(self, name: str) -> str: ...
+
+
+def references(names: Names, monitor: str) -> Statement:
+    """All references of a monitor, newest first."""
+    columns = [column.name for column in REFERENCE_HISTOGRAMS.columns]
+    return _read(names, "references", {"monitor": Param("STRING", monitor)}, columns=columns)
+
+
+def progress(names: Names, monitor: str, coverage_key: str) -> Statement:
+    """The watermark of a monitor, and up to where its counts are complete."""
+    return _read(
+        names, "progress", {"monitor": Param("STRING", monitor), "coverage_key": Param("STRING", coverage_key)}
+    )
+
+
+def stored(names: Names, monitor: str, scan_definition_id: str, start: datetime, end: datetime) -> Statement:
+    """The granules counted in `[start, end)`, with their rows."""
+    return _read(names, "stored", _counts_params(monitor, scan_definition_id, start, end))
+
+
+def verdict_keys(names: Names, monitor: str, start: datetime) -> Statement:
+    """The verdicts that stand for windows ending after `start`."""
+    return _read(names, "verdict_keys", {"monitor": Param("STRING", monitor), "start": Param("TIMESTAMP", start)})
+
+
+def windows(names: Names, monitor: str, scan_definition_id: str, asked: Sequence[Row]) -> Statement:
+    """The summed histograms of windows: rows `window_id, reference_id, start_at, end_at` (at least one)."""
+    start = min((row["start_at"] for row in asked), default=None)
+    end = max((row["end_at"] for row in asked), default=None)
+    params = _counts_params(monitor, scan_definition_id, start, end)
+    return _read(names, "windows", {**params, "windows": Param(_WINDOWS_TYPE, list(asked))})
+
+
+def insert(names: Names, table: Table, rows: Sequence[Row]) -> Statement:
+    """The INSERT of rows into one of our tables, the rows as one parameter."""
+    columns = [column.name for column in table.columns]
+    sql = render("write/insert", names.dialect, table=names.table, into=table.name, columns=columns)
+    return Statement(f"write/{table.name}", sql, {"rows": Param(f"ARRAY<{table.row_type}>", list(rows))})
+
+
+def _counts_params(
+    monitor: str, scan_definition_id: str, start: datetime | None, end: datetime | None
+) -> dict[str, Param]:
+    return {
+        "monitor": Param("STRING", monitor),
+        "scan_definition_id": Param("STRING", scan_definition_id),
+        "start": Param("TIMESTAMP", start),
+        "end": Param("TIMESTAMP", end),
+    }
+
+
+def _read(names: Names, name: str, params: dict[str, Param], **context: object) -> Statement:
+    return Statement(f"read/{name}", render(f"read/{name}", names.dialect, table=names.table, **context), params)
