@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bq_monitor.capture import capture_reference as capture_reference
     from bq_monitor.comparison import Comparison as Comparison
     from bq_monitor.comparison import compare as compare
     from bq_monitor.config import MonitorConfig as MonitorConfig
@@ -16,16 +17,16 @@ if TYPE_CHECKING:
     from bq_monitor.errors import WarehouseError as WarehouseError
     from bq_monitor.job import run as run
     from bq_monitor.reference import Reference as Reference
-    from bq_monitor.reference import capture_reference as capture_reference
     from bq_monitor.results import RunResult as RunResult
 
 __version__ = "0.1.0"
 _HOME = {
+    "capture": ("capture_reference",),
     "comparison": ("Comparison", "compare"),
     "config": ("MonitorConfig", "load_config", "load_configs"),
     "errors": ("BqMonitorError", "ConfigError", "InputError", "WarehouseError"),
     "job": ("run",),
-    "reference": ("Reference", "capture_reference"),
+    "reference": ("Reference",),
     "results": ("RunResult",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from bq_monitor.capture import build_reference, profile_columns
 from bq_monitor.config import Feature
 from bq_monitor.errors import InputError
 from bq_monitor.measure.histogram import Histogram
@@ -20,7 +21,7 @@ from bq_monitor.measure.verdict import (
     settle,
     share_drifted,
 )
-from bq_monitor.reference import FeatureReference, Reference, build_reference, profile_columns
+from bq_monitor.reference import FeatureReference, Reference
 from bq_monitor.scan import Scan, histogram_from_row
 from bq_monitor.warehouse.base import Relation
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bq_monitor.errors import ConfigError, InputError, did_you_mean
 from bq_monitor.measure.histogram import Kind
@@ -20,6 +20,7 @@ from bq_monitor.timegrid import Granule, Grid, Span, parse_moment
 
 NAME = re.compile(r"[a-z0-9_]+")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB|PB)", re.IGNORECASE)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _POWERS = {unit: 1000**i for i, unit in enumerate(["B", "KB", "MB", "GB", "TB", "PB"])}
 WAREHOUSE_ENV = "BQ_MONITOR_WAREHOUSE"
 
@@ -34,6 +35,12 @@ def parse_size(value: object) -> int:
             f"not a size; got {value!r}; allowed: a number of bytes, or a number with KB, MB, GB or TB, as in '50GB'"
         )
     return int(float(match[1]) * _POWERS[match[2].upper()])
+
+
+def _parse_deadline(value: object) -> str:
+    if not re.fullmatch(r"0*[1-9]\d*[smhd]", str(value)):
+        raise ValueError(f"not a deadline; got {value!r}; allowed: a whole number and s, m, h or d, as in '25m'")
+    return str(value)
 
 
 def _parse_span(value: object) -> Span:
@@ -67,7 +74,9 @@ Pending = Annotated[Any, _PENDING]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, strict=True, allow_inf_nan=False
+    )
 
 
 class Source(_Section):
@@ -140,7 +149,7 @@ class WindowConfig(_Section):
 
 
 class Detection(_Section):
-    preset: Literal["balanced"] = "balanced"
+    preset: Literal["balanced", "conservative", "aggressive"] = "balanced"
     metric: Literal["js_distance", "psi"] = "js_distance"
     threshold: Annotated[float, Field(gt=0)] = 0.1
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.01
@@ -158,25 +167,31 @@ class Detection(_Section):
 
 class Budget(_Section):
     max_bytes_per_run: SizeField | None = None
-    deadline: SpanField | Annotated[str, Field(pattern=r"^\d+[sm]$")] = "25m"
+    deadline: Annotated[str, BeforeValidator(_parse_deadline)] = "25m"
 
     @property
     def deadline_seconds(self) -> float:
-        if isinstance(self.deadline, Span):
-            return self.deadline.count * {"h": 3600.0, "d": 86400.0, "w": 604800.0, "mo": 2592000.0}[self.deadline.unit]
-        return float(self.deadline[:-1]) * {"s": 1, "m": 60}[self.deadline[-1]]
+        return float(self.deadline[:-1]) * _SECONDS[self.deadline[-1]]
+
+
+def _check_name(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise ValueError(f"got {name!r}; allowed: lower-case letters, digits and '_'")
+    return name
 
 
 def _feature_list(value: object) -> object:
-    if not isinstance(value, list):
+    if value == "auto":
         return value
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"got {value!r}; allowed: auto, or a list of at least one column")
     return [{"name": item} if isinstance(item, str) else item for item in value]
 
 
 class MonitorConfig(_Section):
     """A monitor, whole and checked. `features` is `"auto"` or a tuple of `Feature`."""
 
-    monitor: str
+    monitor: Annotated[str, AfterValidator(_check_name)]
     warehouse: str
     source: Source
     features: Annotated[Literal["auto"] | list[Feature], BeforeValidator(_feature_list)] = "auto"
@@ -194,9 +209,7 @@ class MonitorConfig(_Section):
     actions: Pending = None
 
     @model_validator(mode="after")
-    def _names(self) -> MonitorConfig:
-        if not NAME.fullmatch(self.monitor):
-            raise ValueError(f"monitor: got {self.monitor!r}; allowed: lower-case letters, digits and '_'")
+    def _each_column_once(self) -> MonitorConfig:
         if isinstance(self.features, list):
             names = [feature.name for feature in self.features]
             if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -219,6 +232,8 @@ def parse_config(data: object, place: str = "configuration") -> MonitorConfig:
         raise ConfigError(
             place, [f"got {type(data).__name__}; must be a mapping of keys, starting with 'monitor: NAME'"]
         )
+    from bq_monitor.warehouse.identifiers import check_config
+
     data = dict(data)
     data.setdefault("warehouse", os.environ.get(WAREHOUSE_ENV))
     if data["warehouse"] is None:
@@ -226,14 +241,27 @@ def parse_config(data: object, place: str = "configuration") -> MonitorConfig:
     try:
         config = MonitorConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(place, [_fault(dict(item), data) for item in error.errors()] + _pending_in(data)) from None
-    faults = _pending_in(data)
-    from bq_monitor.warehouse.identifiers import check_config
-
-    faults += check_config(config)
-    if faults:
+        faults = [_fault(dict(item)) for item in error.errors() if "literal['auto']" not in item["loc"]]
+        faults += _faults_of_the_rest(data, {str(item["loc"][0]) for item in error.errors() if item["loc"]})
+        raise ConfigError(place, [*dict.fromkeys(faults), *_pending_in(data)]) from None
+    if faults := _pending_in(data) + check_config(config):
         raise ConfigError(place, faults)
     return config
+
+
+def _faults_of_the_rest(data: Mapping[str, Any], faulty: set[str]) -> list[str]:
+    """What else is wrong in the sections without a fault of their own: names and expressions."""
+    from bq_monitor.warehouse.identifiers import check_config
+
+    if "warehouse" in faulty:
+        return []  # which names are allowed depends on it
+    sound = {key: value for key, value in data.items() if key not in faulty}
+    try:
+        return check_config(
+            MonitorConfig.model_validate({"monitor": "m", "source": {"table": "place.d.t", "timestamp": "t"}, **sound})
+        )
+    except ValidationError as error:
+        return [_fault(dict(item)) for item in error.errors()]
 
 
 def load_configs(paths: str | Path | Sequence[str | Path]) -> list[MonitorConfig]:
@@ -332,7 +360,7 @@ def _pending_keys(model: type[BaseModel]) -> list[str]:
     return [name for name, info in model.model_fields.items() if _PENDING in info.metadata]
 
 
-def _fault(error: dict[str, Any], data: Mapping[str, Any]) -> str:
+def _fault(error: dict[str, Any]) -> str:
     """One pydantic error as `path: what is wrong; got; allowed`."""
     steps = [
         step
@@ -353,6 +381,8 @@ def _fault(error: dict[str, Any], data: Mapping[str, Any]) -> str:
     if kind == "value_error":
         message = str(context["error"])
         return f"{path}: {message}" if path else message
+    if kind == "model_type":
+        return f"{path}: must be a mapping of keys; got {error['input']!r}"
     return f"{path}: {error['msg']}; got {error['input']!r}"
 
 

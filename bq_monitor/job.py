@@ -20,7 +20,7 @@ from bq_monitor.measure.verdict import judge, not_evaluated, settle
 from bq_monitor.plan import BEGINNING, Count, Judgement, Plan, Planner, Progress, Stored
 from bq_monitor.reference import FeatureReference, Reference, load_references
 from bq_monitor.results import DriftResult, RunResult, event_row, of_window, result_row, run_row
-from bq_monitor.scan import Scan, digest, histogram_from_row, log_scan, scan_definition_id
+from bq_monitor.scan import Counted, Scan, digest, histogram_from_row, log_scan, scan_definition_id
 from bq_monitor.timegrid import Window, parse_moment
 from bq_monitor.warehouse import open_warehouse, statements
 from bq_monitor.warehouse.base import Param, Relation, Row, Statement, Warehouse
@@ -91,10 +91,13 @@ def make_plan(warehouse: Warehouse, config: MonitorConfig, as_of: datetime) -> t
     if progress.watermark is None and config.window.start is None:
         earliest = min((granule for granule, _ in _look(warehouse, planner, relation, BEGINNING)), default=None)
     after = planner.due_after(progress, earliest)
-    windows = planner.candidates(after, start=config.window.start_moment() or earliest) if after else []
+    start = config.window.start_moment() or progress.first_start or earliest
+    windows = planner.candidates(after, start=start) if after else []
     looked_from = planner.look_from(progress, windows)
     seen = _look(warehouse, planner, relation, looked_from) if looked_from else {}
-    return planner.plan(windows, seen, looked_from, _read_stored(warehouse, planner, windows), progress), relation
+    return planner.plan(
+        windows, seen, looked_from, _read_stored(warehouse, planner, relation, windows), progress
+    ), relation
 
 
 def estimate_bytes(warehouse: Warehouse, plan: Plan, relation: Relation) -> int | None:
@@ -110,7 +113,7 @@ def estimate_bytes(warehouse: Warehouse, plan: Plan, relation: Relation) -> int 
 
 def _read_progress(warehouse: Warehouse, planner: Planner) -> Progress:
     (row,) = warehouse.query(statements.progress(warehouse, planner.config.monitor, planner.coverage_key))
-    return Progress(_utc(row["watermark"]), _utc(row["covered_to"]))
+    return Progress(_utc(row["watermark"]), _utc(row["covered_to"]), _utc(row["first_start"]))
 
 
 def _look(
@@ -125,22 +128,37 @@ def _look(
     }
 
 
-def _read_stored(warehouse: Warehouse, planner: Planner, windows: Sequence[Window]) -> Stored:
+def _read_stored(warehouse: Warehouse, planner: Planner, relation: Relation, windows: Sequence[Window]) -> Stored:
     if not windows:
         return Stored()
     monitor, start, end = planner.config.monitor, windows[0].start, windows[-1].end
     rows = warehouse.query(statements.stored(warehouse, monitor, planner.scan_definition_id, start, end))
     keys = warehouse.query(statements.verdict_keys(warehouse, monitor, start))
+    n_countable = {
+        reference.reference_id: sum(not isinstance(item, str) for item in _ready(planner.config, reference, relation))
+        for reference in planner.targets()
+    }
+    by_granule = {(row["reference_id"], row["granule"].astimezone(UTC)): row for row in rows}
+    partial = {
+        key for key, row in by_granule.items()
+        if row["least_n_rows"] != row["n_rows"] or row["n_features"] < n_countable.get(key[0], 0)
+    }  # fmt: skip
     return Stored(
-        {(row["reference_id"], row["granule"].astimezone(UTC)): int(row["n_rows"]) for row in rows},
+        {key: int(row["n_rows"]) for key, row in by_granule.items()},
+        frozenset(partial),
         frozenset(row["verdict_key"] for row in keys),
     )
+
+
+def _ready(config: MonitorConfig, reference: Reference, relation: Relation) -> list[Counted | str]:
+    """The features of a reference as the scan of a log counts them, or why it cannot."""
+    return [feature.counted(relation, _expressions(config).get(feature.name)) for feature in reference.features]
 
 
 def _count_scan(warehouse: Warehouse, plan: Plan, count: Count, relation: Relation, run_id: str) -> Scan:
     """The scan of one stretch, its result stored."""
     config, reference = plan.config, count.reference
-    ready = [feature.counted(relation, _expressions(config).get(feature.name)) for feature in reference.features]
+    ready = _ready(config, reference, relation)
     keys = {
         "monitor": Param("STRING", config.monitor), "model_version": Param("STRING", reference.model_version),
         "reference_id": Param("STRING", reference.reference_id), "run_id": Param("STRING", run_id),

@@ -27,17 +27,22 @@ GranuleRows = Mapping[tuple[datetime, str], int]
 
 @dataclass(frozen=True)
 class Progress:
-    """What earlier runs left in the warehouse; nothing before the first."""
+    """What earlier runs left in the warehouse; nothing before the first. `first_start`: where the first window began."""
 
     watermark: datetime | None = None
     covered_to: datetime | None = None
+    first_start: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What is stored about the windows at hand: rows counted by `(reference_id, granule)`, and the verdicts that stand."""
+    """What is stored about the windows at hand: rows counted by `(reference_id, granule)`, and the verdicts that stand.
+
+    `partial`: the granules in which not every feature was counted (a run was cut off between two scans, a column came back).
+    """
 
     rows: Mapping[tuple[str, datetime], int] = field(default_factory=dict)
+    partial: frozenset[tuple[str, datetime]] = frozenset()
     verdict_keys: frozenset[str] = frozenset()
 
 
@@ -92,9 +97,9 @@ class Planner:
         self.in_force = _in_force(references)
         self.newest = references[0] if references else None
         self.scan_definition_id = scan_definition_id(config)
-        self.coverage_key = digest([self.scan_definition_id, sorted(r.reference_id for r in self._targets())])
+        self.coverage_key = digest([self.scan_definition_id, sorted(r.reference_id for r in self.targets())])
 
-    def _targets(self) -> list[Reference]:
+    def targets(self) -> list[Reference]:
         """The references that logs are counted against: one a version, or the newest where the log names no versions."""
         if self.config.source.model_version:
             return list(self.in_force.values())
@@ -141,7 +146,7 @@ class Planner:
         ]
         needed = {granule for j in judgements for granule in self.grid.granules(j.window)}
         counts = [
-            count for reference in self._targets()
+            count for reference in self.targets()
             for count in self._counts(reference, sorted(needed), rows, stored)
         ]  # fmt: skip
         judged = [j.window.end for j in judgements]
@@ -153,7 +158,7 @@ class Planner:
 
     def _rows(self, seen: GranuleRows, looked_from: datetime | None, stored: Stored) -> dict[tuple[datetime, str], int]:
         """Rows by granule and version: as stored before `looked_from`, as seen in the log since."""
-        versions = {reference.reference_id: self._version(reference) for reference in self._targets()}
+        versions = {reference.reference_id: self._version(reference) for reference in self.targets()}
         known = {
             (granule, versions[reference_id]): n
             for (reference_id, granule), n in stored.rows.items()
@@ -198,7 +203,8 @@ class Planner:
         going_on = False
         for granule in needed:
             n = rows.get((granule, version), 0)
-            stale = n != stored.rows.get((reference.reference_id, granule), 0)
+            key = (reference.reference_id, granule)
+            stale = n != stored.rows.get(key, 0) or key in stored.partial
             if stale and going_on:
                 stretches[-1].append(granule)
             elif stale:

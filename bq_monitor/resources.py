@@ -8,6 +8,6 @@ _PACKAGE = Path(__file__).parent
 
 
 def resource(name: str) -> Path:
-    """The path of a shipped file or folder: in a checkout at its top level, in an installed wheel under the package."""
-    checkout = _PACKAGE.parent / name
-    return checkout if (_PACKAGE.parent / "pyproject.toml").exists() else _PACKAGE / "_resources" / name
+    """The path of a shipped file or folder: in an installed wheel under the package, in a checkout at its top level."""
+    installed = _PACKAGE / "_resources"
+    return (installed if installed.is_dir() else _PACKAGE.parent) / name

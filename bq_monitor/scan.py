@@ -123,12 +123,7 @@ class Scan:
             p="@" if dialect == "bigquery" else "$",
             **self._log(dialect),
         )
-        params = (
-            {"salt": Param("STRING", self.salt)}
-            if dialect == "bigquery" or any(not f.buckets.numeric for f in features)
-            else {}
-        )
-        params |= _bucket_params(features, self.salt, dialect)
+        params = {"salt": Param("STRING", self.salt)} | _bucket_params(features, self.salt, dialect)
         if self.version_column:
             params["model_version"] = Param("STRING", self.model_version)
         if self.time:
@@ -142,11 +137,15 @@ class Scan:
         return Statement("scan/granules", sql, _used(sql, self.time.params(), dialect))
 
     def _log(self, dialect: Dialect) -> dict[str, Any]:
+        version = None
+        if self.version_column:
+            kind = self.relation.columns[self.version_column]
+            version = value("categorical", f"t.{quote_column(self.version_column, 'bigquery')}", kind)
         return {
             "source": self.relation.sql,
             "time": self.time.context(dialect) if self.time else None,
-            "filter": self.filter.sql(dialect) if self.filter else None,
-            "version": quote_column(self.version_column, dialect) if self.version_column else None,
+            "filter": translate(self.filter.sql("bigquery"), dialect) if self.filter else None,
+            "version": translate(version, dialect) if version else None,
         }
 
 
@@ -259,8 +258,6 @@ def _bucket_params(features: Sequence[Counted], salt: str, dialect: Dialect) -> 
         if feature.buckets.numeric:
             edges = feature.buckets.edges
             params[f"edges_{i}"] = Param("ARRAY<FLOAT64>", list(edges) if dialect == "bigquery" else _upper_ends(edges))
-            if dialect == "duckdb":
-                params[f"shift_{i}"] = Param("FLOAT64", _moderate(edges[len(edges) // 2]) if edges else 0.0)
         else:
             hashes = [text if feature.labels_hashed else hash_label(salt, text) for text in feature.buckets.labels]
             codes += [{"position": i, "hash": text, "bucket": code} for code, text in enumerate(hashes)]
@@ -272,10 +269,6 @@ def _bucket_params(features: Sequence[Counted], salt: str, dialect: Dialect) -> 
 def _upper_ends(edges: Sequence[float]) -> list[float]:
     """Edges for DuckDB's `(lower, upper]`: the float below each makes `[lower, upper)`; the largest float closes the last."""
     return [float(np.nextafter(edge, -np.inf)) for edge in edges] + [sys.float_info.max]
-
-
-def _moderate(edge: float) -> float:
-    return edge if abs(edge) <= 1e150 else 0.0
 
 
 def _used(sql: str, params: Mapping[str, Param], dialect: Dialect) -> dict[str, Param]:

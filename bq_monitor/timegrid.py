@@ -8,11 +8,14 @@ when the clocks change.
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
+
+from bq_monitor.errors import InputError
 
 Unit = Literal["h", "d", "w", "mo"]
 Granule = Literal["hour", "day"]
@@ -50,13 +53,20 @@ class Span:
         return {"d": self.count, "w": 7 * self.count}.get(self.unit)
 
     def before(self, moment: datetime, zone: ZoneInfo) -> datetime:
-        """The instant this span before `moment`, stepping on the local calendar (hours: on the clock of UTC)."""
+        """The instant this span before `moment`, stepping on the local calendar (hours: on the clock of UTC).
+
+        A month before 31 March is the last day of February.
+        """
         if self.unit == "h":
             return moment - timedelta(hours=self.count)
         local = moment.astimezone(zone)
+        day = local.date() - timedelta(days=self.days or 0)
         if self.unit == "mo":
-            return _midnight(_add_months(local.date(), -self.count), zone)
-        return datetime.combine(local.date() - timedelta(days=self.days or 0), local.time(), zone).astimezone(UTC)
+            first = _add_months(local.date(), -self.count)
+            day = first.replace(day=min(local.day, monthrange(first.year, first.month)[1]))
+        if moment == _midnight(local.date(), zone):  # where the clocks change at midnight, a day may start at 01:00
+            return _midnight(day, zone)
+        return datetime.combine(day, local.time(), zone).astimezone(UTC)
 
 
 @dataclass(frozen=True, order=True)
@@ -106,7 +116,9 @@ class Grid:
             step = timedelta(hours=self.every.count)
             origin = _midnight(self.anchor, self.zone)
             moment = origin + ((after - origin) // step) * step
-            moments: Iterator[datetime] = (moment + k * step for k in range((until - moment) // step + 2))
+            steps = (moment + k * step for k in range((until - moment) // step + 2))
+            # where the zone's offset moved by less than an hour since the anchor, the local hours moved with it
+            moments: Iterator[datetime] = iter(dict.fromkeys(self.floor(at) for at in steps))
         else:
             moments = (_midnight(day, self.zone) for day in self._end_days(after, until))
         yield from (moment for moment in moments if after < moment <= until)
@@ -137,7 +149,7 @@ def parse_moment(value: str | date | datetime, zone: ZoneInfo) -> datetime:
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            raise ValueError(
+            raise InputError(
                 f"not a point in time: got {value!r}; allowed: an ISO 8601 date or date and time, "
                 "as in '2026-03-01' or '2026-03-01T06:00:00+00:00'"
             ) from None
@@ -151,5 +163,6 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 
 
 def _add_months(day: date, months: int) -> date:
+    """The first day of the month that many months on."""
     index = day.year * 12 + day.month - 1 + months
     return date(index // 12, index % 12 + 1, 1)

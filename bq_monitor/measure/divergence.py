@@ -127,7 +127,7 @@ def wasserstein(baseline: Histogram, current: Histogram) -> tuple[float, float] 
     The outer buckets reach to the smallest and largest value of either side.
 
     Returns:
-        None when a side has no finite value, or when the buckets have no edges.
+        None when a side has no finite value, when the buckets have no edges, or when the range of the values overflows.
     """
     baseline.require_same_buckets(current)
     a, b = baseline.moments, current.moments
@@ -138,7 +138,10 @@ def wasserstein(baseline: Histogram, current: Histogram) -> tuple[float, float] 
     p = baseline.counts[:n_regular] / baseline.counts[:n_regular].sum()
     q = current.counts[:n_regular] / current.counts[:n_regular].sum()
     gap = np.concatenate([[0.0], np.cumsum(p - q)])
-    widths = np.diff(points)
+    with np.errstate(over="ignore"):
+        widths = np.diff(points)
+    if not np.isfinite(widths.sum()):
+        return None
     left, right = np.abs(gap[:-1]), np.abs(gap[1:])
     total = left + right
     crossing = gap[:-1] * gap[1:] < 0  # the difference changes sign inside: two triangles instead of a trapezium
@@ -213,11 +216,10 @@ def _shares(baseline: ArrayLike, current: ArrayLike) -> tuple[_Floats, _Floats] 
 def _smoothed_shares(baseline: ArrayLike, current: ArrayLike) -> tuple[_Floats, _Floats] | None:
     """Shares with a bucket that is empty on one side counted as half a row there."""
     p, q = _counts(baseline), _counts(current)
-    used = (p > 0) | (q > 0)
-    floor = np.where(used, EMPTY_BUCKET_ROWS, 0.0)
-    if p.shape == q.shape and p.sum() > 0 and q.sum() > 0:
-        return _shares(np.where(p > 0, p, floor), np.where(q > 0, q, floor))
-    return _shares(p, q)
+    if _shares(p, q) is None:
+        return None
+    floor = np.where((p > 0) | (q > 0), EMPTY_BUCKET_ROWS, 0.0)
+    return _shares(np.where(p > 0, p, floor), np.where(q > 0, q, floor))
 
 
 def _log_ratio(a: _Floats, b: _Floats) -> _Floats:

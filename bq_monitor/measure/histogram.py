@@ -28,6 +28,7 @@ NULL, NAN, NEG_INF, POS_INF, OTHER, UNSEEN = -1, -2, -3, -4, -5, -6
 SPECIAL_NAMES: Mapping[int, str] = {
     NULL: "NULL", NAN: "NaN", NEG_INF: "-Inf", POS_INF: "+Inf", OTHER: "other", UNSEEN: "unseen",
 }  # fmt: skip
+RARE_OR_NEW = "other or unseen"
 MOMENT_LIMIT = 1e150
 """A finite value beyond this leaves mean and second moment undefined: its square would overflow."""
 
@@ -208,6 +209,9 @@ class Histogram:
 class Coarse:
     """The coarse buckets of a reference: deciles or categories, specials as buckets of their own. Fixed by the reference.
 
+    Only OTHER and UNSEEN share one: training has no unseen label by definition, so that of a long tail of rare labels
+    some are unseen in production without any change, and a bucket of their own would call that drift.
+
     Args:
         names: one a coarse bucket.
         groups: shape `(number of fine buckets,)`: the coarse bucket of each fine one.
@@ -221,7 +225,9 @@ class Coarse:
         """The coarse buckets that a reference fixes, `n_bins` equal shares of its finite values (ties make fewer)."""
         buckets = reference.buckets
         if not buckets.numeric:
-            return cls(tuple(buckets.name(code) for code in buckets.codes), np.arange(len(buckets.codes)))
+            names = tuple(buckets.name(code) for code in buckets.codes if code not in (OTHER, UNSEEN))
+            groups = [min(i, len(names)) for i in range(len(buckets.codes))]
+            return cls((*names, RARE_OR_NEW), np.array(groups, dtype=np.intp))
         cuts = _coarse_cuts(reference, n_bins)
         regular = np.searchsorted(np.array(cuts, dtype=np.intp), np.arange(buckets.n_regular), side="right")
         edges = [buckets.edges[cut - 1] for cut in cuts]

@@ -24,7 +24,7 @@ class Exceedance:
     Args:
         p_value: probability, 0..1, of a divergence at least this large if the true one equals the threshold.
         noise_floor: what the metric shows on average without any change, at these sample sizes.
-        lower, upper: confidence bounds of the true divergence, each one-sided at `alpha`.
+        lower, upper: confidence bounds of the true divergence, each one-sided at `alpha`; lower <= observed <= upper.
         corrected: the divergence less what chance gives, floored at 0.
     """
 
@@ -47,7 +47,7 @@ def exceedance(
     Returns:
         None when a side is empty. With a single bucket nothing can differ: p-value 1, bounds 0.
     """
-    from scipy import special, stats
+    from scipy import special
 
     if not n_baseline or not n_current:
         return None
@@ -56,12 +56,11 @@ def exceedance(
     power = 2 if metric == "js_distance" else 1  # a distance is the square root of a divergence
     scale = _FACTORS[metric] * n_baseline * n_current / (n_baseline + n_current)
     df, statistic = n_buckets - 1, scale * value**power
+    central = float(special.chdtrc(df, statistic))  # the chance of a statistic this large without any change
     with np.errstate(all="ignore"):
-        p_value = (
-            float(stats.ncx2.sf(statistic, df, scale * threshold**power)) if threshold else stats.chi2.sf(statistic, df)
-        )
-        lower = _noncentrality(float(special.chndtrinc(statistic, df, 1 - alpha))) if _p(statistic, df) < alpha else 0.0
-        upper = _noncentrality(float(special.chndtrinc(statistic, df, alpha)))
+        p_value = _survival(statistic, df, scale * threshold**power) if threshold else central
+        lower = _noncentrality(float(special.chndtrinc(statistic, df, 1 - alpha))) if central < alpha else 0.0
+        upper = _noncentrality(float(special.chndtrinc(statistic, df, alpha))) if 1 - central > alpha else 0.0
 
     def unit(t: float) -> float:
         return float((t / scale) ** (1 / power))
@@ -123,10 +122,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _p(statistic: float, df: int) -> float:
-    from scipy import special
+def _survival(statistic: float, df: int, noncentrality: float) -> float:
+    """P(noncentral chi-square >= statistic), each half from the function that is accurate there.
 
-    return float(special.chdtrc(df, statistic))
+    Far below the mean `ncx2.sf` overflows (scipy 1.17); far above it `1 - chndtr` cancels.
+    """
+    from scipy import special, stats
+
+    if statistic < df + noncentrality:
+        return 1.0 - float(special.chndtr(statistic, df, noncentrality))
+    return float(stats.ncx2.sf(statistic, df, noncentrality))
 
 
 def _noncentrality(value: float) -> float:

@@ -125,8 +125,8 @@ def settle(verdicts: Sequence[Verdict], alpha: float) -> list[Verdict]:
 
 
 def _too_few_rows(n: int, m: int, min_rows: int) -> str | None:
-    if n < min_rows:
-        return f"too few rows in the baseline: {n} of at least {min_rows}"
+    if n < max(1, min_rows):
+        return f"too few rows in the baseline: {n} of at least {max(1, min_rows)}"
     if m == 0:
         return "no rows"
     return f"too few rows: {m} of at least {min_rows}" if m < min_rows else None

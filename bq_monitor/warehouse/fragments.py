@@ -35,13 +35,17 @@ def _number(expression: str, column_type: str) -> str:
 
 
 def _label(expression: str, column_type: str) -> str:
-    """The value as text, the same in both dialects: whole floats without a point, so that 1.0 and 1 are one category."""
+    """The value as text, the same in both dialects: whole floats without a point, so that 1.0 and 1 are one category.
+
+    Other floats take 15 digits where these name the float, else 17, as GoogleSQL casts them (DuckDB's own cast takes the fewest).
+    """
     if column_type not in ("FLOAT64", "NUMERIC"):
         return f"CAST({expression} AS STRING)"
     x = f"CAST({expression} AS FLOAT64)"
     return (
         f"CASE WHEN IS_NAN({x}) THEN 'NaN' WHEN IS_INF({x}) THEN IF({x} > 0, '+Inf', '-Inf') "
-        f"WHEN ABS({x}) < 9007199254740992 AND {x} = TRUNC({x}) THEN CAST(CAST({x} AS INT64) AS STRING) ELSE CAST({x} AS STRING) END"
+        f"WHEN ABS({x}) < 9007199254740992 AND {x} = TRUNC({x}) THEN CAST(CAST({x} AS INT64) AS STRING) "
+        f"WHEN CAST(FORMAT('%.15g', {x}) AS FLOAT64) = {x} THEN FORMAT('%.15g', {x}) ELSE FORMAT('%.17g', {x}) END"
     )
 
 

@@ -6,12 +6,13 @@ Nothing of a user's text reaches a statement except through here; values never d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from sqlglot import exp, parse
+from sqlglot import exp, parse, tokenize
 from sqlglot.errors import SqlglotError
+from sqlglot.tokens import Token, TokenType
 
 from bq_monitor.errors import BqMonitorError, IdentifierError, did_you_mean
 from bq_monitor.warehouse.base import Dialect
@@ -92,7 +93,7 @@ class Expression:
     """One GoogleSQL scalar expression over the columns of a single table, parsed and found harmless.
 
     Refused: more than one statement, subqueries, other tables, parameters and session variables, `*`, aggregates and
-    window functions, comments (dropped), and functions that the parser does not know (they could be anybody's).
+    window functions, comments, random values, and functions that the parser does not know (they could be anybody's).
     """
 
     def __init__(self, text: str, place: str) -> None:
@@ -127,43 +128,69 @@ def _parse(text: str, place: str) -> exp.Expr:
         )
 
     try:
+        if reason := _fault_of_tokens(tokenize(text, read="bigquery")):
+            raise refuse(reason)
         trees = parse(f"SELECT {text}\n", read="bigquery")
+        if len(trees) != 1 or trees[0] is None:
+            raise refuse("more than one statement")
+        trees[0].sql(dialect="bigquery")
     except (SqlglotError, RecursionError) as error:
         raise refuse(f"does not parse ({' '.join(str(error).splitlines()[:1])})") from None
-    if len(trees) != 1 or trees[0] is None or ";" in _outside_strings(text):
-        raise refuse("more than one statement")
     if reason := _fault_of(trees[0]):
         raise refuse(reason)
     tree: exp.Expr = trees[0].expressions[0]
     return tree
 
 
+def _fault_of_tokens(tokens: Sequence[Token]) -> str | None:
+    """Why the words of an expression are refused before they are parsed; None when they are not."""
+    refused = {
+        TokenType.SEMICOLON: "';' (more than one statement)", TokenType.ARROW: "a lambda",
+        TokenType.L_BRACE: "a brace", TokenType.R_BRACE: "a brace",
+    }  # fmt: skip
+    if not tokens:
+        return "empty"
+    if any(token.comments for token in tokens):
+        return "a comment is not allowed"
+    for token in tokens:
+        if token.token_type in refused:
+            return f"{refused[token.token_type]} is not allowed"
+    if tokens[0].token_type in (TokenType.ALIAS, TokenType.ALL, TokenType.DISTINCT) or tokens[-1].token_type == TokenType.COMMA:
+        return "not a single expression"
+    return None
+
+
 def _fault_of(select: exp.Expr) -> str | None:
     """Why a parsed `SELECT <expression>` is not one harmless scalar expression; None when it is."""
     if not isinstance(select, exp.Select) or len(select.expressions) != 1:
         return "not a single expression"
-    if any(value for key, value in select.args.items() if key not in ("expressions", "kind", "hint") and value):
+    if any(value for key, value in select.args.items() if key != "expressions" and value):
         return "a clause after the expression"
     refused: dict[type[exp.Expr], str] = {
         exp.Query: "a subquery", exp.Subquery: "a subquery", exp.Table: "another table", exp.Star: "'*'",
         exp.Parameter: "a parameter", exp.SessionParameter: "a session variable", exp.Placeholder: "a parameter",
-        exp.Window: "a window function", exp.AggFunc: "an aggregate", exp.Alias: "an alias", exp.Command: "a command",
+        exp.Window: "a window function", exp.AggFunc: "an aggregate", exp.Alias: "an alias", exp.Aliases: "an alias", exp.Command: "a command",
         exp.Dot: "a path with dots", exp.Anonymous: "an unknown function", exp.UDTF: "a table function",
         exp.Lambda: "a lambda", exp.DDL: "a statement", exp.DML: "a statement",
+        exp.ReadCSV: "a file", exp.ReadParquet: "a file", exp.Rand: "a random value", exp.Uuid: "a random value",
+        exp.SessionUser: "a session variable",
     }  # fmt: skip
     for node in select.expressions[0].walk():
         for kind, name in refused.items():
             if isinstance(node, kind):
                 return f"{name} is not allowed"
-        if isinstance(node, exp.Column) and (node.table or _FORBIDDEN_IN_COLUMN.search(node.name)):
+        if isinstance(node, exp.Column) and (node.table or not _is_column_name(node.this)):
             return f"column {node.sql()!r} is not a plain column name"
         if isinstance(node, exp.Literal) and node.is_string and _FORBIDDEN_IN_COLUMN.search(node.this):
             return "a backtick, backslash or control character in a text"
     return None
 
 
-def _outside_strings(text: str) -> str:
-    return re.sub(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", "", text)
+def _is_column_name(name: exp.Expr) -> bool:
+    """Whether an identifier can be a column: letters, digits and '_', or anything that may stand between backticks."""
+    if name.args.get("quoted"):
+        return bool(name.name) and not _FORBIDDEN_IN_COLUMN.search(name.name)
+    return re.fullmatch(r"[^\W\d]\w*", name.name) is not None
 
 
 def check_config(config: MonitorConfig) -> list[str]:

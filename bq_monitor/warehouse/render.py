@@ -45,7 +45,9 @@ def _template_names() -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def _to_duckdb(sql: str) -> str:
-    from sqlglot import transpile
+    from sqlglot import exp, parse_one
 
-    (translated,) = transpile(sql, read="bigquery", write="duckdb", comments=False)
-    return translated
+    tree = parse_one(sql, read="bigquery")
+    for call in list(tree.find_all(exp.Format)):  # DuckDB's FORMAT has another language; PRINTF is GoogleSQL's
+        call.replace(exp.func("PRINTF", call.this, *call.expressions))
+    return tree.sql(dialect="duckdb", comments=False)

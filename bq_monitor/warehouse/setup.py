@@ -5,6 +5,7 @@ from __future__ import annotations
 from bq_monitor.warehouse.base import Dialect, Statement, Warehouse
 from bq_monitor.warehouse.render import render
 from bq_monitor.warehouse.schema import TABLES, VIEWS, Table, View
+from bq_monitor.warehouse.statements import Names
 from bq_monitor.warehouse.types import parse_type
 
 
@@ -14,7 +15,7 @@ def create_tables(warehouse: Warehouse) -> None:
         warehouse.execute(statement)
 
 
-def setup_statements(warehouse: Warehouse) -> list[Statement]:
+def setup_statements(warehouse: Names) -> list[Statement]:
     """The DDL of all tables and views, in an order in which it can run."""
     statements = [_create_table(table, warehouse) for table in TABLES]
     statements += [_create_view(view, warehouse) for view in VIEWS]
@@ -23,12 +24,12 @@ def setup_statements(warehouse: Warehouse) -> list[Statement]:
     return statements
 
 
-def view_query(view: View, warehouse: Warehouse) -> str:
+def view_query(view: View, warehouse: Names) -> str:
     """The SELECT behind a view."""
     return render(f"views/{view.name}", warehouse.dialect, table=warehouse.table)
 
 
-def _create_table(table: Table, warehouse: Warehouse) -> Statement:
+def _create_table(table: Table, warehouse: Names) -> Statement:
     sql = render(
         "tables/create", warehouse.dialect, table=table, name=_name(table.name, warehouse),
         string=lambda text: _string(text, warehouse.dialect), duckdb_type=lambda text: parse_type(text).duckdb(),
@@ -36,7 +37,7 @@ def _create_table(table: Table, warehouse: Warehouse) -> Statement:
     return Statement(f"tables/{table.name}", sql)
 
 
-def _create_view(view: View, warehouse: Warehouse) -> Statement:
+def _create_view(view: View, warehouse: Names) -> Statement:
     sql = render(
         "views/create", warehouse.dialect, view=view, name=_name(view.name, warehouse), query=view_query(view, warehouse),
         string=lambda text: _string(text, warehouse.dialect),
@@ -67,7 +68,7 @@ def _comments(entity: Table | View) -> list[Statement]:
     ]
 
 
-def _name(name: str, warehouse: Warehouse) -> str:
+def _name(name: str, warehouse: Names) -> str:
     return warehouse.table(name) if warehouse.dialect == "bigquery" else f'"{name}"'
 
 

@@ -1,9 +1,12 @@
--- Which granules are counted, in how many rows each. Grain: one row per (reference_id, granule).
+-- Which granules are counted, in how many rows each; a scan that was cut off leaves fewer features, or some with older counts.
+-- Grain: one row per (reference_id, granule).
 -- Reads: production_histograms_latest. Partition filter: granule. Parameters: monitor, scan_definition_id, start, end.
 SELECT
   h.reference_id AS reference_id,
   h.granule AS granule,
-  MAX(h.n_rows) AS n_rows
+  MAX(h.n_rows) AS n_rows,
+  MIN(h.n_rows) AS least_n_rows,
+  COUNT(*) AS n_features
 FROM {{ table("production_histograms_latest") }} AS h
 WHERE h.monitor = @monitor
   AND h.scan_definition_id = @scan_definition_id

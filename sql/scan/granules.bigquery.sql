@@ -4,7 +4,7 @@
 {% import "scan/time.bigquery.jinja" as clock %}
 SELECT
   {{ clock.granule(time) }} AS granule,
-  {{ "COALESCE(CAST(t." ~ version ~ " AS STRING), '')" if version else "''" }} AS model_version,
+  {{ "COALESCE(" ~ version ~ ", '')" if version else "''" }} AS model_version,
   COUNT(*) AS n_rows
 FROM {{ source }} AS t
 {% with version = none %}{% include "scan/where.bigquery.jinja" %}{% endwith %}

@@ -9,7 +9,7 @@ SELECT
 FROM (
   SELECT
     {{ clock.granule(time) }} AS reading,
-    {{ "COALESCE(CAST(t." ~ version ~ " AS VARCHAR), '')" if version else "''" }} AS model_version,
+    {{ "COALESCE(" ~ version ~ ", '')" if version else "''" }} AS model_version,
     COUNT(*) AS n_rows
   FROM {{ source }} AS t
 {% with version = none %}{% include "scan/where.duckdb.jinja" %}{% endwith %}

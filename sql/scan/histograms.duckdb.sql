@@ -3,9 +3,13 @@
 --   them [lower, upper), and end with the largest float. NaN and infinities are kept out of it and counted beside.
 -- Grain: one row per (granule, segment, feature); granule is NULL where there is no time column.
 -- Reads: the log, only its monitored columns. Partition filter: $start, $end on the time column.
--- Parameters: edges_N DOUBLE[] and shift_N DOUBLE per numeric feature; features, codes (see scan.py); salt VARCHAR;
+-- Moments are DuckDB's own, which do not cancel; what exceeds 1e150 is kept out of them (its square overflows) and undefines them.
+-- Parameters: edges_N DOUBLE[] per numeric feature; features, codes (see scan.py); salt VARCHAR;
 --   start, end, timezone with a time column; model_version with a version column.
 {% import "scan/time.duckdb.jinja" as clock %}
+{% macro moderate(f) %}
+{{ "CASE WHEN ABS(v_" ~ f.position ~ ") <= 1e150 THEN v_" ~ f.position ~ " END" if f.float else "v_" ~ f.position }}
+{%- endmacro %}
 {% set numbers = features | selectattr("numeric") | list %}
 {% set labels = features | rejectattr("numeric") | list %}
 {% include "scan/into.jinja" %}
@@ -35,9 +39,8 @@ number_sums AS (
         'n_nan': {{ "COUNT_IF(ISNAN(x_" ~ f.position ~ "))" if f.float else "0::BIGINT" }},
         'n_pos_inf': {{ "COUNT_IF(x_" ~ f.position ~ " = 'inf'::DOUBLE)" if f.float else "0::BIGINT" }},
         'counts': COALESCE(MAP_VALUES(HISTOGRAM(v_{{ f.position }}, $edges_{{ f.position }})), []),
-        'shift': $shift_{{ f.position }},
-        'sum': SUM(v_{{ f.position }} - $shift_{{ f.position }}),
-        'squares': SUM((v_{{ f.position }} - $shift_{{ f.position }}) * (v_{{ f.position }} - $shift_{{ f.position }})),
+        'mean': AVG({{ moderate(f) }}),
+        'variance': VAR_POP({{ moderate(f) }}),
         'low': MIN(v_{{ f.position }}),
         'high': MAX(v_{{ f.position }})
       }{{ "," if not loop.last }}
@@ -47,7 +50,7 @@ number_sums AS (
   GROUP BY granule
 {% else %}
   SELECT CAST(NULL AS TIMESTAMP) AS granule, {'position': 0, 'n_rows': 0, 'n_given': 0, 'n_nan': 0, 'n_pos_inf': 0, 'counts': [0::BIGINT],
-    'shift': 0.0, 'sum': 0.0, 'squares': 0.0, 'low': 0.0, 'high': 0.0} AS s
+    'mean': 0.0, 'variance': 0.0, 'low': 0.0, 'high': 0.0} AS s
   WHERE FALSE
 {% endif %}
 ),
@@ -61,8 +64,8 @@ number_rows AS (
     s.n_rows AS n_rows,
     s.n_rows - s.n_given AS n_null,
     n_finite,
-    s.shift + s.sum / n_finite AS mean,
-    GREATEST(0, s.squares - s.sum * s.sum / n_finite) AS second_moment,
+    s.mean AS mean,
+    s.variance * n_finite AS second_moment,
     s.low AS low,
     s.high AS high,
     LIST_FILTER(
@@ -100,7 +103,7 @@ label_counts AS (
     SUM(c.n)::BIGINT AS n
   FROM label_cells AS c
   JOIN (SELECT UNNEST($features, recursive := true)) AS f ON f.position = c.position
-  LEFT JOIN (SELECT UNNEST($codes, recursive := true)) AS k
+  LEFT JOIN (SELECT UNNEST(CAST($codes AS STRUCT(position BIGINT, hash VARCHAR, bucket BIGINT)[]), recursive := true)) AS k
     ON k.position = c.position AND k.hash = SUBSTRING(MD5($salt || c.label), 1, 16)
   GROUP BY ALL
 ),

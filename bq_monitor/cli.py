@@ -1,0 +1,485 @@
+"""The command line: parse, call, print, exit code. Nothing is decided here."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from bq_monitor import __version__
+from bq_monitor.errors import BqMonitorError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from bq_monitor.comparison import Comparison
+    from bq_monitor.config import MonitorConfig
+    from bq_monitor.demo import DemoResult
+    from bq_monitor.job import Progressed
+    from bq_monitor.results import RunResult
+
+CLEAN, DRIFT, BAD_INPUT, NOT_EVALUATED, WAREHOUSE = 0, 1, 2, 3, 4
+_PRECEDENCE = (WAREHOUSE, BAD_INPUT, DRIFT, NOT_EVALUATED, CLEAN)
+_STATUS_STYLES = {"ok": "green", "drift": "bold red", "not_evaluated": "yellow", "excluded": "dim"}
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def main() -> NoReturn:
+    """The entry point: a user's mistake ends in one paragraph and an exit code, never in a traceback."""
+    try:
+        code = cli(standalone_mode=False)  # click answers the code of Exit here
+    except click.ClickException as error:
+        error.show()
+        sys.exit(BAD_INPUT)
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BqMonitorError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    sys.exit(code or CLEAN)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="bq-monitor")
+def cli() -> None:
+    """Tell early, and without crying wolf, that a model in production no longer sees what it was trained for.
+
+    Exit codes: 0 clean, 1 drift, 2 configuration or input, 3 an expected feature could not be evaluated, 4 warehouse.
+    """
+
+
+def configs_argument(command: _Command) -> _Command:
+    """One or more configuration files or fleet folders."""
+    return click.argument("config", nargs=-1, required=True, metavar="CONFIG...")(command)
+
+
+def json_option(command: _Command) -> _Command:
+    """`--json` for machines."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines instead of a table.")(command)
+
+
+as_of_option = click.option("--as-of", metavar="TIME", help="The moment to run for (ISO 8601; default: now).")
+
+
+@cli.command()
+@configs_argument
+@json_option
+def init(config: Sequence[str], as_json: bool) -> None:
+    """Create the tables and views of the monitors' warehouses. Safe to repeat."""
+    from bq_monitor.config import load_configs
+    from bq_monitor.warehouse import open_warehouse
+    from bq_monitor.warehouse.schema import TABLES, VIEWS
+    from bq_monitor.warehouse.setup import create_tables
+
+    urls = sorted({monitor.warehouse for monitor in load_configs(list(config))})
+    for url in urls:
+        warehouse = open_warehouse(url)
+        try:
+            create_tables(warehouse)
+        finally:
+            warehouse.close()
+    names = {"tables": [table.name for table in TABLES], "views": [view.name for view in VIEWS]}
+    if as_json:
+        _print_json([{"warehouse": url, **names} for url in urls])
+    for url in urls if not as_json else ():
+        print(f"{url}: {len(TABLES)} tables and {len(VIEWS)} views are in place")
+
+
+@cli.command()
+@configs_argument
+@click.option("--offline", is_flag=True, help="Check the files only; connect to nothing.")
+@json_option
+def validate(config: Sequence[str], offline: bool, as_json: bool) -> None:
+    """Check configurations, and the logs and tables that they name."""
+    from bq_monitor.config import load_configs
+
+    monitors = load_configs(list(config))
+    found: dict[str, list[str]] = {monitor.monitor: [] for monitor in monitors}
+    if not offline:
+        from bq_monitor.validation import check_live
+
+        found = {monitor.monitor: check_live(monitor) for monitor in monitors}
+    if as_json:
+        _print_json([{"monitor": name, "ok": not faults, "faults": faults} for name, faults in found.items()])
+    for name, faults in found.items() if not as_json else ():
+        print(f"{name}: " + ("good" if not faults else f"{len(faults)} faults"))
+        for fault in faults:
+            print(f"  {fault}")
+    _exit(BAD_INPUT if any(found.values()) else CLEAN)
+
+
+@cli.command()
+@configs_argument
+@as_of_option
+@json_option
+def plan(config: Sequence[str], as_of: str | None, as_json: bool) -> None:
+    """Show which windows are due, what would be counted, and what it would cost. Runs nothing."""
+    from bq_monitor.config import load_configs
+
+    plans = [_plan_of(monitor, as_of) for monitor in load_configs(list(config))]
+    if as_json:
+        _print_json(plans)
+        return
+    rows = [
+        (
+            p["monitor"],
+            str(len(p["windows"])),
+            _span(p["windows"]),
+            str(p["n_granules"]),
+            f"{p['n_rows']:,}",
+            _bytes(p["bytes"]),
+        )
+        for p in plans
+    ]
+    _print_table("Due", ("monitor", "windows", "from .. to", "granules to count", "rows", "bytes"), rows)
+
+
+def _plan_of(monitor: MonitorConfig, as_of: str | None) -> dict[str, Any]:
+    from datetime import UTC, datetime
+
+    from bq_monitor.job import estimate_bytes, make_plan
+    from bq_monitor.timegrid import parse_moment
+    from bq_monitor.warehouse import open_warehouse
+
+    warehouse = open_warehouse(monitor.warehouse, deadline_seconds=monitor.budget.deadline_seconds)
+    try:
+        moment = datetime.now(UTC) if as_of is None else parse_moment(as_of, monitor.window.timezone)
+        made, relation = make_plan(warehouse, monitor, moment)
+        return {
+            "monitor": monitor.monitor,
+            "windows": [{"start": w.start.isoformat(), "end": w.end.isoformat()} for w in made.windows],
+            "n_granules": sum(count.n_granules for count in made.counts),
+            "n_rows": sum(count.n_rows for count in made.counts),
+            "bytes": estimate_bytes(warehouse, made, relation),
+        }
+    finally:
+        warehouse.close()
+
+
+@cli.group()
+def reference() -> None:
+    """Capture and list the references that production is compared with."""
+
+
+@reference.command("capture")
+@click.argument("config")
+@click.option("--data", required=True, metavar="FILE_OR_TABLE", help="Training data: Parquet, CSV, or a table.")
+@click.option("--version", "version", required=True, help="Version of the model, as the log names it.")
+@json_option
+def reference_capture(config: str, data: str, version: str, as_json: bool) -> None:
+    """Write the frozen histograms of a model's training data to the warehouse."""
+    from bq_monitor.capture import capture_reference
+    from bq_monitor.config import load_config
+
+    captured = capture_reference(data, load_config(config), version=version)
+    if as_json:
+        _print_json(captured.to_dict())
+        return
+    rows = [
+        (
+            f.name,
+            f.kind,
+            f.role,
+            f"{f.histogram.n_rows:,}",
+            f"{f.histogram.n_null:,}",
+            str(f.histogram.buckets.n_regular),
+        )
+        for f in captured.features
+    ]
+    _print_table(
+        f"Reference {captured.reference_id} of {captured.monitor}, version {version}",
+        ("feature", "kind", "role", "rows", "null", "buckets"),
+        rows,
+    )
+    for name, why in captured.excluded.items():
+        print(f"not monitored: {name}: {why}")
+
+
+@reference.command("list")
+@configs_argument
+@json_option
+def reference_list(config: Sequence[str], as_json: bool) -> None:
+    """List the captured references, newest first."""
+    from bq_monitor.config import load_configs
+    from bq_monitor.reference import load_references
+    from bq_monitor.warehouse import open_warehouse
+
+    found = []
+    for monitor in load_configs(list(config)):
+        warehouse = open_warehouse(monitor.warehouse, deadline_seconds=monitor.budget.deadline_seconds)
+        try:
+            found += load_references(warehouse, monitor.monitor)
+        finally:
+            warehouse.close()
+    if as_json:
+        _print_json([item.to_dict() for item in found])
+        return
+    rows = [
+        (
+            r.monitor,
+            r.model_version,
+            r.reference_id,
+            f"{r.captured_at:%Y-%m-%d %H:%M}",
+            f"{r.n_rows:,}",
+            str(len(r.features)),
+        )
+        for r in found
+    ]
+    _print_table("References", ("monitor", "version", "reference", "captured (UTC)", "rows", "features"), rows)
+
+
+@cli.command()
+@configs_argument
+@as_of_option
+@json_option
+def run(config: Sequence[str], as_of: str | None, as_json: bool) -> None:
+    """Count and judge every window that is due."""
+    from bq_monitor.config import load_configs
+
+    codes, printed = [CLEAN], []
+    for monitor in load_configs(list(config)):
+        try:
+            outcome = _run_with_progress(monitor, as_of)
+        except BqMonitorError as error:
+            if len(config) == 1 and not as_json:
+                raise
+            print(f"error: {error}", file=sys.stderr)
+            printed.append({"monitor": monitor.monitor, "error": str(error)})
+            codes.append(error.exit_code)
+            continue
+        codes += [DRIFT if outcome.count("drift") else CLEAN, NOT_EVALUATED if outcome.unevaluated_features else CLEAN]
+        printed.append(outcome.to_dict())
+        if not as_json:
+            _print_run(outcome)
+    if as_json:
+        _print_json(printed)
+    _exit(*codes)
+
+
+def _run_with_progress(monitor: MonitorConfig, as_of: str | None) -> RunResult:
+    from bq_monitor.job import run as run_monitor
+
+    with _progress_bar() as bar:
+        return run_monitor(monitor, as_of, progress=_shown(bar, monitor.monitor))
+
+
+def _print_run(outcome: RunResult) -> None:
+    if not outcome.results:
+        print(f"{outcome.monitor}: nothing due at {outcome.as_of:%Y-%m-%d %H:%M} UTC")
+        return
+    for window in outcome.windows:
+        rows = [
+            (r.feature, r.verdict.status, _number(r.verdict.drift_score), _number(r.verdict.divergences.js_distance), f"{r.verdict.n_current:,}", r.verdict.reason or "")
+            for r in outcome.results if r.judgement.window == window
+        ]  # fmt: skip
+        title = f"{outcome.monitor}: {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC"
+        _print_table(title, ("feature", "status", "drift score", "JS distance", "rows", "reason"), rows)
+    for event in outcome.events:
+        print(f"{event.severity}: {event.message}")
+
+
+@cli.command()
+@click.argument("baseline")
+@click.argument("current")
+@click.option("--features", metavar="A,B", help="Columns to compare (default: all but identifiers, times, constants).")
+@click.option("--label", help="Column of the true outcome.")
+@click.option("--prediction", help="Column of the model's answer.")
+@click.option("--score", help="Column of the model's score or probability.")
+@click.option("--time", help="Column of the time; not compared.")
+@click.option("--positive", help="Positive class of the prediction.")
+@click.option("--psi-threshold", type=float, help="PSI that matters.")
+@click.option("--js-threshold", type=float, help="JS distance that matters (default 0.1).")
+@click.option("--output", type=click.Path(dir_okay=False), help="Write the JSON report here.")
+@click.option("--csv", "csv_path", type=click.Path(dir_okay=False), help="Write the scores of each column here.")
+@json_option
+def compare(
+    baseline: str, current: str, output: str | None, csv_path: str | None, as_json: bool, **options: Any
+) -> None:
+    """Compare two files (Parquet or CSV) without any set-up."""
+    from bq_monitor.comparison import compare as compare_data
+
+    listed = options.pop("features")
+    names = [name.strip() for name in listed.split(",") if name.strip()] if listed is not None else None
+    result = compare_data(baseline, current, features=names, **options)
+    report = json.dumps(result.to_dict(), indent=2, allow_nan=False, ensure_ascii=False)
+    if output:
+        _write(output, report + "\n")
+    if csv_path:
+        _write(csv_path, result.to_frame().to_csv(index=False))
+    if as_json:
+        print(report)
+    else:
+        _print_comparison(result)
+    _exit(DRIFT if result.drift_detected else CLEAN, NOT_EVALUATED if result.not_evaluated else CLEAN)
+
+
+def _print_comparison(result: Comparison) -> None:
+    rows = [
+        (
+            item.feature, item.role, item.kind or "", item.status, _number(item.verdict.drift_score),
+            _number(item.verdict.divergences.js_distance), _number(item.verdict.divergences.psi), item.verdict.reason or "",
+        )
+        for item in result.features
+    ]  # fmt: skip
+    _print_table(
+        f"{result.n_baseline:,} baseline rows, {result.n_current:,} current rows",
+        ("column", "role", "kind", "status", "drift score", "JS distance", "PSI", "reason"), rows,
+    )  # fmt: skip
+    for alert in result.alerts():
+        print(f"{alert['severity']}: {alert['message']}")
+    print(
+        "drift"
+        if result.drift_detected
+        else "no drift" + (" in what could be evaluated" if result.not_evaluated else "")
+    )
+
+
+@cli.command()
+@configs_argument
+@json_option
+def sql(config: Sequence[str], as_json: bool) -> None:
+    """Print every GoogleSQL statement of a monitor, unexecuted."""
+    from bq_monitor.config import load_configs
+    from bq_monitor.listing import monitor_statements, printable
+
+    found = [statement for monitor in load_configs(list(config)) for statement in monitor_statements(monitor)]
+    if as_json:
+        _print_json(found)
+        return
+    for statement in found:
+        params = ", ".join(f"@{name} {kind}" for name, kind in statement["params"].items())
+        print(f"-- {statement['name']}" + (f" ({params})" if params else ""))
+        print(printable(statement["sql"]) + ("" if statement["sql"].rstrip().endswith(";") else ";") + "\n")
+
+
+@cli.command()
+@click.option(
+    "--dir",
+    "directory",
+    default="bq-monitor-demo",
+    show_default=True,
+    type=click.Path(file_okay=False),
+    help="Where to write.",
+)
+@json_option
+def demo(directory: str, as_json: bool) -> None:
+    """Watch six years of real loans drift away from the model that was trained on the four before."""
+    from bq_monitor.demo import run_demo
+
+    with _progress_bar() as bar:
+        shown = _shown(bar, "replaying")
+        result = run_demo(Path(directory), lambda row, done, total: shown(f"{row.month:%Y-%m}", done, total))
+    if as_json:
+        _print_json(result.to_dict())
+        return
+    _print_demo(result)
+
+
+def _print_demo(result: DemoResult) -> None:
+    rows = [
+        (f"{row.month:%Y-%m}", str(row.n_loans), ", ".join(row.drifted), "; ".join(row.reasons)) for row in result.rows
+    ]
+    _print_table("What drifted, month by month", ("month", "loans", "drifted", "not evaluated"), rows)
+    print(
+        f"A model trained on {result.n_training:,} loans of 1999-10 to 2003-09 (ROC AUC {result.roc_auc:.3f}, cross-validated)"
+    )
+    print(f"answered {result.n_logged:,} applications of 2003-10 to 2009-09; the monitor judged them month by month.\n")
+    for what, path in (
+        ("configuration", result.config),
+        ("training data", result.training),
+        ("prediction log", result.log),
+    ):
+        print(f"{what}: {path}")
+    print(
+        f"tables and views: {result.database}\n\nTry, in Python:\n  import duckdb\n  db = duckdb.connect({str(result.database)!r}, read_only=True)"
+    )
+    for query in result.queries:
+        print(f"  # {query.title}\n  db.sql({' '.join(query.sql.split())!r}).show()")
+
+
+def _exit(*codes: int) -> NoReturn:
+    raise click.exceptions.Exit(next(code for code in _PRECEDENCE if code in codes))
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BqMonitorError(
+            f"{path}: cannot be written: {error.strerror}. Check the folder and its permissions."
+        ) from None
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 160
+    return Console(width=width, highlight=False)
+
+
+def _print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), title_justify="left")
+    numbers = {
+        "drift score",
+        "JS distance",
+        "PSI",
+        "rows",
+        "null",
+        "buckets",
+        "windows",
+        "granules to count",
+        "bytes",
+        "loans",
+        "features",
+    }
+    for name in head:
+        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, style=_STATUS_STYLES.get(cell, "")) for cell in row))
+    _console().print(table)
+
+
+def _progress_bar() -> Progress:
+    """A progress bar on a terminal, nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+
+
+def _shown(bar: Progress, title: str) -> Progressed:
+    task = bar.add_task(title, total=None)
+    return lambda step, done, total: bar.update(task, description=f"{title}: {step}", completed=done, total=total)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _bytes(value: int | None) -> str:
+    return "not counted" if value is None else f"{value:,}"
+
+
+def _span(windows: Sequence[dict[str, str]]) -> str:
+    return f"{windows[0]['start'][:16]} .. {windows[-1]['end'][:16]}" if windows else "nothing due"
+
+
+if __name__ == "__main__":
+    main()

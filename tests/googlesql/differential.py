@@ -1,0 +1,113 @@
+"""The same rows in Google's reference evaluator and in DuckDB, counted by the same scan."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bq_monitor.measure.histogram import Buckets
+from bq_monitor.scan import Counted, Scan, TimeRange, counted
+from bq_monitor.timegrid import Granule
+from bq_monitor.warehouse.base import Param, Relation, Row, Statement
+from bq_monitor.warehouse.duckdb import DuckDBWarehouse
+from bq_monitor.warehouse.identifiers import Expression, quote_column
+
+if TYPE_CHECKING:
+    from tests.googlesql.server import GoogleSQL
+
+LOGS = "proj-1.ds.logs"
+MOMENTS = ("mean", "second_moment")
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log table: columns with GoogleSQL types, rows as dictionaries."""
+
+    columns: Mapping[str, str]
+    rows: Sequence[Row]
+
+    @classmethod
+    def of_values(cls, name: str, kind: str, values: Sequence[Any]) -> Log:
+        return cls({name: kind}, [{name: value} for value in values])
+
+    @property
+    def bigquery(self) -> Relation:
+        return Relation(f"`{LOGS}`", self.columns, "logs")
+
+    @property
+    def tables(self) -> dict[str, Mapping[str, str]]:
+        return {LOGS: self.columns}
+
+    def in_duckdb(self, warehouse: DuckDBWarehouse, name: str = "log") -> Relation:
+        """The rows as a table of DuckDB, value for value (no CSV, no pandas on the way)."""
+        fields = [(f"c{i}", column, kind) for i, (column, kind) in enumerate(self.columns.items())]
+        rows = [{field: row[column] for field, column, _ in fields} for row in self.rows]
+        row_type = "STRUCT<" + ", ".join(f"{field} {kind}" for field, _, kind in fields) + ">"
+        named = ", ".join(f"r.{field} AS {quote_column(column, 'duckdb')}" for field, column, _ in fields)
+        sql = f"CREATE OR REPLACE TABLE {name} AS SELECT {named} FROM (SELECT UNNEST($rows) AS r)"
+        warehouse.execute(Statement("log", sql, {"rows": Param(f"ARRAY<{row_type}>", rows)}))
+        return warehouse.relation(name)
+
+
+def feature(log: Log, name: str, buckets: Buckets, **options: Any) -> Counted:
+    """A feature of a log, ready to be counted; its training column had the same type."""
+    ready = counted(name, buckets, log.columns.get(name, "STRING"), log.bigquery, **options)
+    assert isinstance(ready, Counted), ready
+    return ready
+
+
+def scan(log: Log, *features: Counted, where: str | None = None, **options: Any) -> Scan:
+    parsed = Expression(where, "source.filter") if where else None
+    return Scan(log.bigquery, features, "salt", filter=parsed, **options)
+
+
+def between(
+    start: str, end: str, *, column: str = "ts", kind: str = "TIMESTAMP", granule: Granule = "day", zone: str = "UTC"
+) -> TimeRange:
+    """A stretch of a time column; the ends are read in its zone."""
+    local = ZoneInfo(zone)
+    ends = [datetime.fromisoformat(text).replace(tzinfo=local) for text in (start, end)]
+    return TimeRange(column, kind, *ends, granule, local)
+
+
+def google_rows(googlesql: GoogleSQL, asked: Scan, log: Log) -> list[Row]:
+    """The answer of Google's evaluator to the BigQuery statements of a scan."""
+    return [
+        row
+        for statement in asked.statements("bigquery")
+        for row in googlesql.evaluate(statement.sql, log.tables, statement.params, {LOGS: log.rows})
+    ]
+
+
+def duckdb_rows(warehouse: DuckDBWarehouse, asked: Scan) -> list[Row]:
+    return [row for statement in asked.statements("duckdb") for row in warehouse.query(statement)]
+
+
+def assert_same_counts(googlesql: GoogleSQL, warehouse: DuckDBWarehouse, asked: Scan, log: Log) -> list[Row]:
+    """Both count the same, in the same order; the rows are returned."""
+    expected = google_rows(googlesql, asked, log)
+    assert_same_rows(expected, duckdb_rows(warehouse, replace(asked, relation=log.in_duckdb(warehouse))))
+    return expected
+
+
+def assert_same_rows(expected: Sequence[Row], actual: Sequence[Row]) -> None:
+    """Rows of scans are equal: counts and extremes exactly, moments to 1e-9 (relative to the spread of the values)."""
+    assert [_exact(row) for row in actual] == [_exact(row) for row in expected]
+    for ours, theirs in zip(actual, expected, strict=True):
+        for name in MOMENTS:
+            assert ours[name] == (None if theirs[name] is None else pytest.approx(theirs[name], **_tolerance(name, theirs)))
+
+
+def _exact(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name not in MOMENTS}
+
+
+def _tolerance(name: str, row: Row) -> dict[str, float]:
+    largest = max(abs(row["min"]), abs(row["max"]))
+    return {"rel": 1e-9, "abs": 1e-14 * largest * (1 if name == "mean" else math.sqrt(row["n_finite"] * row["second_moment"]))}

@@ -1,0 +1,274 @@
+"""The configuration: what is read, what is refused and with which words, and that no fault hides another."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+
+from bq_monitor.config import parse_config, parse_size
+from bq_monitor.errors import ConfigError
+from bq_monitor.timegrid import Span
+
+WHOLE = """
+monitor: loan_approval
+warehouse: bigquery://acme-ml/ml_monitoring
+source:
+  table: acme-ml.serving.loan_predictions
+  timestamp: predicted_at
+  filter: "environment = 'prod'"
+  model_version: model_version
+  id: application_id
+features:
+  - income
+  - {name: region, kind: categorical, top_k: 20, sensitive: true, threshold: 0.2}
+  - {name: grade, kind: ordinal, order: [low, middle, high]}
+  - {name: burden, kind: numeric, bins: 5, expression: "debt / income"}
+prediction: {column: approved, kind: binary, positive: true, score: probability}
+window: {granule: day, length: 7d, every: 1d, delay: 2h, timezone: Europe/Berlin, restate: 3d, start: 2026-01-01}
+baselines: [training]
+detection: {preset: balanced, metric: js_distance, threshold: 0.1, alpha: 0.01, min_rows: 50, share_drifted: 0.3}
+budget: {max_bytes_per_run: 50GB, deadline: 25m}
+"""
+PENDING = {
+    "labels": {"table": "acme-ml.serving.loan_outcomes", "id": "application_id", "column": "repaid"},
+    "segments": ["region", ["region", "channel"], {"name": "thin_file", "expression": "n_accounts < 3"}],
+    "performance": {"accuracy": {"min": 0.75}},
+    "quality": {"volume": {"min": 100}},
+    "business": {"positive_rate": {"min": 0.05}},
+    "alerts": {"channels": ["slack"]},
+    "actions": [{"on": "drift", "do": "retrain"}],
+}
+
+
+def mapping(**changes: Any) -> dict[str, Any]:
+    return {
+        "monitor": "loans", "warehouse": "duckdb://", "source": {"table": "log.parquet", "timestamp": "ts"}, **changes,
+    }  # fmt: skip
+
+
+def faults(data: object) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(data, "loans.yaml")
+    assert str(caught.value) == "\n".join(f"loans.yaml: {fault}" for fault in caught.value.faults)
+    return list(caught.value.faults)
+
+
+def test_every_supported_key_is_read() -> None:
+    """The documented configuration, less what is to come, reads into typed values."""
+    config = parse_config(yaml.safe_load(WHOLE))
+    assert (config.monitor, config.warehouse) == ("loan_approval", "bigquery://acme-ml/ml_monitoring")
+    assert vars(config.source) == {
+        "table": "acme-ml.serving.loan_predictions", "timestamp": "predicted_at", "filter": "environment = 'prod'",
+        "model_version": "model_version", "id": "application_id",
+    }  # fmt: skip
+    plain, region, grade, burden = config.declared_features()
+    assert (plain.name, plain.kind, plain.bins, plain.top_k, plain.sensitive) == ("income", None, 10, 100, False)
+    assert (region.kind, region.top_k, region.sensitive, region.threshold) == ("categorical", 20, True, 0.2)
+    assert (grade.kind, grade.order) == ("ordinal", ["low", "middle", "high"])
+    assert (burden.bins, burden.expression) == (5, "debt / income")
+    assert config.prediction is not None
+    assert (config.prediction.positive, config.prediction.score) == (True, "probability")
+    window = config.window
+    assert (window.length, window.every, window.delay) == (Span(7, "d"), Span(1, "d"), Span(2, "h"))
+    assert (window.restate, window.timezone) == (Span(3, "d"), ZoneInfo("Europe/Berlin"))
+    start = window.start_moment()
+    assert start is not None
+    assert start.isoformat() == "2025-12-31T23:00:00+00:00"  # midnight of 1 January in Berlin
+    assert config.budget.max_bytes_per_run == 50_000_000_000
+    assert config.budget.deadline_seconds == 1500
+    assert config.rule().threshold == 0.1
+    assert config.rule(0.2, 5).n_bins == 5
+    assert config.rule(0.2).threshold == 0.2
+
+
+@pytest.mark.parametrize("key", sorted(PENDING))
+def test_a_section_to_come_is_refused_not_ignored(key: str) -> None:
+    """A part of the language without a meaning yet is named in the fault."""
+    assert faults(mapping(**{key: PENDING[key]})) == [f"{key}: not supported yet; remove it"]
+
+
+@pytest.mark.parametrize("name", ["confirm", "false_alarms_per_month"])
+def test_a_detection_key_to_come_is_refused(name: str) -> None:
+    """The same holds inside `detection`."""
+    assert faults(mapping(detection={name: "2 of 3"})) == [f"detection.{name}: not supported yet; remove it"]
+
+
+@pytest.mark.parametrize("preset", ["conservative", "aggressive"])
+def test_other_presets_are_refused_once(preset: str) -> None:
+    """A documented preset without a meaning yet gives one fault."""
+    assert faults(mapping(detection={"preset": preset})) == [
+        f"detection.preset: {preset!r} is not supported yet; use 'balanced'"
+    ]
+
+
+@pytest.mark.parametrize("baselines", [["training", "previous"], ["previous"], [], [{"same_weekday": 4}]])
+def test_other_baselines_are_refused(baselines: list[Any]) -> None:
+    """Only the training baseline works so far."""
+    (fault,) = faults(mapping(baselines=baselines))
+    assert fault.startswith(f"baselines: got {baselines!r}; only ['training'] works")
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "near"),
+    [
+        ({"detecion": {}}, "detecion", "detection"),
+        ({"source": {"table": "a.csv", "timestamp": "t", "filtre": "x"}}, "source.filtre", "filter"),
+        ({"features": [{"name": "a", "knd": "numeric"}]}, "features[0].knd", "kind"),
+        ({"prediction": {"column": "p", "kind": "binary", "postive": 1}}, "prediction.postive", "positive"),
+        ({"window": {"lenght": "7d"}}, "window.lenght", "length"),
+        ({"detection": {"treshold": 0.1}}, "detection.treshold", "threshold"),
+        ({"budget": {"max_bytes": 1}}, "budget.max_bytes", "max_bytes_per_run"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_one(changes: dict[str, Any], path: str, near: str) -> None:
+    """Every level names the unknown key with its path, the known ones, and the one that was meant."""
+    (fault,) = faults(mapping(**changes))
+    assert fault.startswith(f"{path}: unknown key; known: ")
+    assert fault.endswith(f"Did you mean {near!r}?")
+
+
+@pytest.mark.parametrize(
+    ("changes", "start"),
+    [
+        ({"monitor": "Loan-A"}, "monitor: got 'Loan-A'; allowed: lower-case"),
+        ({"monitor": 5}, "monitor: Input should be a valid string; got 5"),
+        ({"source": "log.parquet"}, "source: must be a mapping of keys; got 'log.parquet'"),
+        ({"source": {"table": "log.parquet"}}, "source.timestamp: missing"),
+        ({"features": "all"}, "features: got 'all'; allowed: auto, or a list"),
+        ({"features": []}, "features: got []; allowed: auto, or a list"),
+        ({"features": [3]}, "features[0]: must be a mapping of keys; got 3"),
+        ({"features": [{"name": "a", "kind": "numerical"}]}, "features[0].kind: unknown value; got 'numerical'; known: numeric"),
+        ({"features": [{"name": "a", "bins": 1}]}, "features[0].bins: Input should be greater than or equal to 2"),
+        ({"features": [{"name": "a", "bins": "9"}]}, "features[0].bins: Input should be a valid integer; got '9'"),
+        ({"features": [{"name": "a", "top_k": 0}]}, "features[0].top_k: Input should be greater"),
+        ({"features": [{"name": "a", "threshold": 0}]}, "features[0].threshold: Input should be greater than 0"),
+        ({"features": [{"name": "a", "kind": "ordinal"}]}, "features[0]: kind 'ordinal' and 'order' go together"),
+        ({"features": [{"name": "a", "order": ["x"]}]}, "features[0]: kind 'ordinal' and 'order' go together"),
+        ({"features": [{"name": "a", "kind": "ordinal", "order": ["x", "x"]}]}, "features[0]: order: a label stands twice"),
+        ({"features": ["a", {"name": "a"}]}, "features: a listed twice"),
+        ({"features": ["a"], "prediction": {"column": "a", "kind": "binary"}}, "features: 'a' is the prediction"),
+        ({"features": ["s"], "prediction": {"column": "a", "kind": "binary", "score": "s"}}, "features: 's' is the prediction"),
+        ({"prediction": {"column": "a", "kind": "ranking"}}, "prediction.kind: unknown value; got 'ranking'"),
+        ({"detection": {"metric": "pis"}}, "detection.metric: unknown value; got 'pis'; known: js_distance, psi. Did you mean 'psi'?"),
+        ({"detection": {"threshold": "x"}}, "detection.threshold: Input should be a valid number; got 'x'"),
+        ({"detection": {"threshold": 1}}, "detection: threshold: got 1.0; js_distance lies between 0 and 1"),
+        ({"detection": {"metric": "psi", "threshold": float("inf")}}, "detection.threshold: Input should be a finite number"),
+        ({"detection": {"alpha": 1.0}}, "detection.alpha: Input should be less than 1"),
+        ({"detection": {"min_rows": True}}, "detection.min_rows: Input should be a valid integer; got True"),
+        ({"detection": {"share_drifted": 30}}, "detection.share_drifted: Input should be less than or equal to 1"),
+        ({"window": "7d"}, "window: must be a mapping of keys; got '7d'"),
+        ({"window": {"length": "7x"}}, "window.length: not a length of time: got '7x'"),
+        ({"window": {"length": 7}}, "window.length: not a length of time: got '7'"),
+        ({"window": {"every": "0d"}}, "window: every: got '0d'; must be longer than nothing"),
+        ({"window": {"length": "6h"}}, "window: length: got '6h' with granule 'day'"),
+        ({"window": {"granule": "week"}}, "window.granule: unknown value; got 'week'; known: hour, day"),
+        ({"window": {"timezone": "Europe/Berln"}}, "window.timezone: unknown time zone; got 'Europe/Berln'"),
+        ({"window": {"start": "soon"}}, "window.start: not a point in time: got 'soon'"),
+        ({"budget": {"deadline": "25x"}}, "budget.deadline: not a deadline; got '25x'"),
+        ({"budget": {"deadline": "0m"}}, "budget.deadline: not a deadline; got '0m'"),
+        ({"budget": {"max_bytes_per_run": "50 gigs"}}, "budget.max_bytes_per_run: not a size; got '50 gigs'"),
+        ({"warehouse": "snowflake://x"}, "warehouse: got 'snowflake://x'; allowed: bigquery://PROJECT/DATASET"),
+        ({"warehouse": 7}, "warehouse: Input should be a valid string; got 7"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_gives_one_fault_with_its_path(changes: dict[str, Any], start: str) -> None:
+    """Wrong types and values: one fault each, which begins with the path and shows what was got."""
+    (fault,) = faults(mapping(**changes))
+    assert fault.startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "what"),
+    [
+        ({"source": {"table": "a`b", "timestamp": "t"}}, "source.table", "not a DuckDB table"),
+        ({"source": {"table": 'a"; DROP TABLE runs; --', "timestamp": "t"}}, "source.table", "not a DuckDB table"),
+        ({"source": {"table": "t", "timestamp": "t`s"}}, "source.timestamp", "not a column name"),
+        ({"source": {"table": "t", "timestamp": "t", "model_version": "v\n"}}, "source.model_version", "not a column name"),
+        ({"source": {"table": "t", "timestamp": "t", "id": ""}}, "source.id", "not a column name"),
+        ({"features": ["a\\"]}, "features[0].name", "not a column name"),
+        ({"prediction": {"column": "p`", "kind": "binary"}}, "prediction.column", "not a column name"),
+        ({"prediction": {"column": "p", "kind": "binary", "score": "`"}}, "prediction.score", "not a column name"),
+        ({"source": {"table": "t", "timestamp": "t", "filter": "1=1; DROP TABLE x"}}, "source.filter", "more than one statement"),
+        ({"source": {"table": "t", "timestamp": "t", "filter": "a = ("}}, "source.filter", "does not parse"),
+        ({"source": {"table": "t", "timestamp": "t", "filter": "a IN (SELECT 1)"}}, "source.filter", "subquery"),
+        ({"features": [{"name": "a", "kind": "numeric", "expression": "SUM(x)"}]}, "features[0].expression", "an aggregate"),
+        ({"features": [{"name": "a", "kind": "numeric", "expression": "evil(x)"}]}, "features[0].expression", "an unknown function"),
+    ],
+)  # fmt: skip
+def test_hostile_names_and_expressions_are_refused(changes: dict[str, Any], path: str, what: str) -> None:
+    """Nothing that could change a statement passes, and the fault names the key."""
+    (fault,) = faults(mapping(**changes))
+    assert fault.startswith(f"{path}: ")
+    assert what in fault
+
+
+def test_bigquery_names_are_checked_by_its_own_rules() -> None:
+    """A backtick in a table name, and a location that is none, are refused."""
+    (table,) = faults(
+        mapping(warehouse="bigquery://acme-ml/m", source={"table": "acme-ml.s.`t`; --", "timestamp": "t"})
+    )
+    assert table.startswith("source.table: ")
+    assert "not a BigQuery table" in table
+    (url,) = faults(
+        mapping(warehouse="bigquery://acme-ml/m?location=EU;x", source={"table": "acme-ml.s.t", "timestamp": "t"})
+    )
+    assert url.startswith("warehouse: ")
+
+
+def test_faults_of_every_kind_are_collected_at_once() -> None:
+    """Values, unknown keys, keys to come and hostile names stand together in one error."""
+    found = faults(
+        mapping(
+            monitor="Loan",
+            detection={"metric": "pis", "alpha": 2},
+            window={"length": "soon"},
+            colour=1,
+            segments=["region"],
+            source={"table": "a`b", "timestamp": "t`"},
+        )
+    )
+    assert [fault.split(":")[0] for fault in found] == [
+        "monitor", "window.length", "detection.metric", "detection.alpha", "colour", "source.table", "source.timestamp", "segments",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("data", [None, [], "monitor", 3])
+def test_a_document_that_is_no_mapping_is_refused(data: object) -> None:
+    """An empty file, a list or a word is no configuration."""
+    (fault,) = faults(data)
+    assert "must be a mapping of keys" in fault
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [(1, 1), ("50GB", 50 * 10**9), ("1.5 mb", 1_500_000), ("2TB", 2 * 10**12), ("7B", 7), ("3KB", 3000), ("1PB", 10**15)],
+)  # fmt: skip
+def test_sizes_are_decimal(text: object, size: int) -> None:
+    """KB is a thousand bytes, as BigQuery bills."""
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("bad", [True, 0, -5, "", "5", "GB", "5 gigs", None, "-1GB"])
+def test_a_size_without_a_sense_is_refused(bad: object) -> None:
+    """No unit, no number, nothing, or a sign: refused."""
+    with pytest.raises(ValueError, match="not a size"):
+        parse_size(bad)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("25m", 1500), ("2h", 7200), ("1d", 86400)])
+def test_deadlines(text: str, seconds: float) -> None:
+    """A deadline is a whole number of seconds, minutes, hours or days."""
+    assert parse_config(mapping(budget={"deadline": text})).budget.deadline_seconds == seconds
+
+
+def test_the_warehouse_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`BQ_MONITOR_WAREHOUSE` stands in for a missing key, never over a given one; without either the key is missed."""
+    without = {key: value for key, value in mapping().items() if key != "warehouse"}
+    monkeypatch.delenv("BQ_MONITOR_WAREHOUSE", raising=False)
+    assert faults(without) == ["warehouse: missing; this key is required (or set BQ_MONITOR_WAREHOUSE)"]
+    monkeypatch.setenv("BQ_MONITOR_WAREHOUSE", "duckdb:///elsewhere.duckdb")
+    assert parse_config(without).warehouse == "duckdb:///elsewhere.duckdb"
+    assert parse_config(mapping()).warehouse == "duckdb://"
