@@ -277,15 +277,39 @@ def _print_run(outcome: RunResult) -> None:
     if not outcome.results:
         print(f"{outcome.monitor}: nothing due at {outcome.as_of:%Y-%m-%d %H:%M} UTC")
         return
-    for window in outcome.windows:
-        rows = [
-            (r.feature, r.verdict.status, _number(r.verdict.drift_score), _number(r.verdict.divergences.js_distance), f"{r.verdict.n_current:,}", r.verdict.reason or "")
-            for r in outcome.results if r.judgement.window == window
-        ]  # fmt: skip
-        title = f"{outcome.monitor}: {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC"
-        _print_table(title, ("feature", "status", "drift score", "JS distance", "rows", "reason"), rows)
+    if len(outcome.windows) > 1:
+        _print_windows(outcome)
+        return
+    rows = [
+        (r.feature, r.verdict.status, _number(r.verdict.drift_score), _number(r.verdict.divergences.js_distance), f"{r.verdict.n_current:,}", r.verdict.reason or "")
+        for r in outcome.results
+    ]  # fmt: skip
+    (window,) = outcome.windows
+    title = f"{outcome.monitor}: {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC"
+    _print_table(title, ("feature", "status", "drift score", "JS distance", "rows", "reason"), rows)
     for event in outcome.events:
         print(f"{event.severity}: {event.message}")
+
+
+def _print_windows(outcome: RunResult) -> None:
+    """Several windows (a catch-up): a line each."""
+    rows = []
+    for window in outcome.windows:
+        found = [r for r in outcome.results if r.judgement.window == window]
+        names = {
+            status: [r.feature for r in found if r.verdict.status == status] for status in ("drift", "not_evaluated")
+        }
+        why = "; ".join(sorted({r.verdict.reason or "" for r in found if r.verdict.status == "not_evaluated"}))
+        missing = "all" if len(names["not_evaluated"]) == len(found) else ", ".join(names["not_evaluated"])
+        rows.append((
+            f"{window.start:%Y-%m-%d %H:%M}", f"{window.end:%Y-%m-%d %H:%M}", f"{max(r.verdict.n_current for r in found):,}",
+            ", ".join(names["drift"]), f"{missing}: {why}" if missing else "",
+        ))  # fmt: skip
+    _print_table(
+        f"{outcome.monitor}: {len(outcome.windows)} windows (UTC)",
+        ("from", "to", "rows", "drifted", "not evaluated"),
+        rows,
+    )
 
 
 @cli.command()

@@ -120,9 +120,9 @@ def _with_edges(item: Planned, quantiles: Sequence[float] | None) -> Planned:
 def _with_labels(item: Planned, rows: Sequence[Row]) -> Planned:
     """A categorical feature with its labels frozen; hashes of the rest, unless there are too many to remember."""
     listed = [row for row in rows if row["label"] is not None]
-    labels = tuple(str(row["hash" if item.labels_hashed else "label"]) for row in listed)
+    labels = tuple(str(row["label_hash" if item.labels_hashed else "label"]) for row in listed)
     complete = len(rows) <= MAX_KNOWN_LABELS
-    known = tuple(str(row["hash"]) for row in rows if row["label"] is None) if complete else ()
+    known = tuple(str(row["label_hash"]) for row in rows if row["label"] is None) if complete else ()
     return replace(item, buckets=Buckets(item.kind, labels=labels), known=known, known_complete=complete)
 
 

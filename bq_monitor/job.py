@@ -249,7 +249,7 @@ def _judge_feature(
 ) -> DriftResult:
     baseline = feature.histogram
     ready = feature.counted(relation, _expressions(config).get(feature.name))
-    if row is None and isinstance(ready, str):
+    if isinstance(ready, str) and (row is None or int(row["n_rows"]) < judgement.n_rows):
         verdict = not_evaluated(ready, n_baseline=baseline.n_rows)
     else:
         current = Histogram.empty(baseline.buckets) if row is None else histogram_from_row(row, baseline.buckets)

@@ -59,12 +59,13 @@ class Count:
 
 @dataclass(frozen=True)
 class Judgement:
-    """One window of one model version to judge; without a reference, `reason` says why it cannot be."""
+    """One window of one model version to judge, with the rows of the log in it; without a reference, `reason` says why it cannot be."""
 
     window: Window
     model_version: str
     reference: Reference | None
     verdict_key: str
+    n_rows: int = 0
     reason: str | None = None
 
 
@@ -180,13 +181,14 @@ class Planner:
         by_version = self.config.source.model_version is not None
         reference = self.in_force.get(version) if by_version else self.newest
         data = sorted((granule, n) for (granule, v), n in rows.items() if v == version and granule in granules)
+        n_rows = sum(n for _, n in data)
         key = digest(
             [self._rule_identity(), reference.reference_id if reference else version, window.start, window.end, data]
         )
         if reference is None:
             named = f"version {version!r}" if by_version else "this monitor"
-            return Judgement(window, version, None, key, f"no reference for {named}")
-        return Judgement(window, reference.model_version, reference, key)
+            return Judgement(window, version, None, key, n_rows, f"no reference for {named}")
+        return Judgement(window, reference.model_version, reference, key, n_rows)
 
     def _rule_identity(self) -> object:
         """Everything in the configuration that a verdict depends on."""

@@ -138,10 +138,9 @@ def wasserstein(baseline: Histogram, current: Histogram) -> tuple[float, float] 
     p = baseline.counts[:n_regular] / baseline.counts[:n_regular].sum()
     q = current.counts[:n_regular] / current.counts[:n_regular].sum()
     gap = np.concatenate([[0.0], np.cumsum(p - q)])
-    with np.errstate(over="ignore"):
-        widths = np.diff(points)
-    if not np.isfinite(widths.sum()):
+    if not np.isfinite(float(points[-1]) - float(points[0])):
         return None
+    widths = np.diff(points)
     left, right = np.abs(gap[:-1]), np.abs(gap[1:])
     total = left + right
     crossing = gap[:-1] * gap[1:] < 0  # the difference changes sign inside: two triangles instead of a trapezium

@@ -9,7 +9,7 @@ from bq_monitor.measure.histogram import Kind
 
 MAX_CODES = 20
 """A number with at most this many distinct values is a code (a category), not a quantity."""
-_ID_NAME = re.compile(r"(^|[^a-z])(id|uuid|guid|key)s?$|Id$|ID$", re.IGNORECASE)
+_ID_NAME = re.compile(r"(^|[^a-zA-Z])(?i:id|uuid|guid|key)s?$|[a-z](Id|ID)s?$")
 _UNIQUE_SHARE = 0.99
 
 

@@ -146,8 +146,9 @@ class DuckDBWarehouse:
         try:
             return self._connection.execute(sql, {name: _bind(param) for name, param in (params or {}).items()})
         except duckdb.CatalogException as error:
+            message = _one_line(error).split("!")[0].split(" LINE ")[0]
             raise TableNotFoundError(
-                f"{place}: {_one_line(error)}. Check the name; our own tables are made by 'bq-monitor init'."
+                f"{place}: {message} ({self.path}). Check the name; our own tables are made by 'bq-monitor init'."
             ) from None
         except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
             raise InputError(f"{place}: {_one_line(error)}. Correct the data.") from None

@@ -133,11 +133,11 @@ def _parse(text: str, place: str) -> exp.Expr:
         trees = parse(f"SELECT {text}\n", read="bigquery")
         if len(trees) != 1 or trees[0] is None:
             raise refuse("more than one statement")
-        trees[0].sql(dialect="bigquery")
+        if reason := _fault_of(trees[0]):
+            raise refuse(reason)
+        trees[0].sql(dialect="bigquery")  # too deep to be written is too deep
     except (SqlglotError, RecursionError) as error:
         raise refuse(f"does not parse ({' '.join(str(error).splitlines()[:1])})") from None
-    if reason := _fault_of(trees[0]):
-        raise refuse(reason)
     tree: exp.Expr = trees[0].expressions[0]
     return tree
 

@@ -26,7 +26,7 @@ SELECT
   r.rank_in_column AS rank_in_column,
   r.n AS n,
   IF(r.n >= @min_rows AND r.rank_in_column <= r.top_k, r.label, NULL) AS label,
-  SUBSTR(TO_HEX(MD5(CONCAT(@salt, r.label))), 1, 16) AS hash
+  SUBSTR(TO_HEX(MD5(CONCAT(@salt, r.label))), 1, 16) AS label_hash
 FROM ranked AS r
 WHERE r.rank_in_column <= @max_labels
 ORDER BY position, rank_in_column

@@ -1,0 +1,105 @@
+"""`bq-monitor sql`: every statement of a monitor stands before Google's analyzer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bq_monitor import InputError
+from bq_monitor.config import MonitorConfig, parse_config
+from bq_monitor.listing import monitor_statements
+from bq_monitor.warehouse.base import Param
+from tests.googlesql.server import NOT_BIGQUERY, Analysis, GoogleSQL
+
+pytestmark = [pytest.mark.googlesql, pytest.mark.xdist_group("googlesql")]
+LOG = "acme-ml.serving.loan_predictions"
+
+
+def loans(**changes: Any) -> MonitorConfig:
+    """A monitor that uses every key of the language that works."""
+    features = [
+        {"name": "amount", "kind": "numeric", "bins": 5, "threshold": 0.2},
+        {"name": "region", "kind": "categorical", "top_k": 10, "sensitive": True},
+        {"name": "is_new", "kind": "boolean"},
+        {"name": "opened_at", "kind": "timestamp"},
+        {"name": "grade", "kind": "ordinal", "order": ["a", "b", "c"]},
+        {"name": "debt_ratio", "kind": "numeric", "expression": "SAFE_DIVIDE(debt, income)"},
+        {"name": "size", "kind": "categorical", "expression": "IF(amount > 10, 'big', 'small')"},
+    ]
+    data = {
+        "monitor": "loan_approval",
+        "warehouse": "bigquery://acme-ml/monitoring?location=EU",
+        "source": {
+            "table": LOG,
+            "timestamp": "predicted_at",
+            "filter": "environment = 'prod' AND n_items > 3 AND NOT is_test",
+            "model_version": "model_version",
+            "id": "application_id",
+        },
+        "features": features,
+        "prediction": {"column": "approved", "kind": "binary", "positive": True, "score": "probability"},
+        "window": {"granule": "day", "length": "7d", "every": "1d", "delay": "2h", "timezone": "Europe/Berlin"},
+    }
+    return parse_config({**data, **changes})
+
+
+def analyze(googlesql: GoogleSQL, statement: dict[str, Any]) -> Analysis:
+    """Resolve a listed statement with just what is listed beside it."""
+    params = {name: Param(kind, None) for name, kind in statement["params"].items()}
+    return googlesql.analyze(statement["sql"], statement["schemas"], params)
+
+
+@pytest.mark.parametrize("changes", [{}, {"window": {"granule": "hour", "length": "6h", "every": "1h"}}])
+def test_every_statement_is_valid_googlesql(googlesql: GoogleSQL, changes: dict[str, Any]) -> None:
+    """Each printed statement resolves with the parameters and schemas printed beside it, and uses nothing that BigQuery lacks."""
+    found = monitor_statements(loans(**changes))
+    assert {statement["name"].split("/")[0] for statement in found} == {
+        "tables",
+        "views",
+        "reference",
+        "scan",
+        "read",
+        "write",
+    }
+    for statement in found:
+        if statement["name"] == "write/commit":  # a script; its statements are listed singly too
+            googlesql.parse(statement["sql"])
+            continue
+        analysis = analyze(googlesql, statement)
+        assert not analysis.functions & NOT_BIGQUERY, statement["name"]
+
+
+def test_the_scan_reads_the_log_once_and_only_monitored_columns(googlesql: GoogleSQL) -> None:
+    """The counting statement scans the log one time, and touches no column that is not monitored, filtered or keyed by."""
+    wanted = {
+        "amount", "region", "is_new", "opened_at", "grade", "debt", "income", "approved", "probability",
+        "predicted_at", "environment", "n_items", "is_test", "model_version",
+    }  # fmt: skip
+    counting = [s for s in monitor_statements(loans()) if s["name"] == "scan/histograms" and "INSERT" in s["sql"]]
+    assert len(counting) == 1
+    analysis = analyze(googlesql, counting[0])
+    assert analysis.scans == {LOG: 1}
+    assert analysis.columns[LOG] == wanted
+
+
+def test_more_features_make_more_batches_each_reading_its_own(googlesql: GoogleSQL) -> None:
+    """Forty-five features are two statements; together they read each column once more than they share."""
+    features = [{"name": f"x{i}", "kind": "numeric"} for i in range(45)]
+    counting = [
+        s
+        for s in monitor_statements(loans(features=features))
+        if s["name"] == "scan/histograms" and "INSERT" in s["sql"]
+    ]
+    assert len(counting) == 2
+    read = [analyze(googlesql, s).columns[LOG] for s in counting]
+    assert {name for name in read[0] & read[1] if name.startswith("x")} == set()
+    assert {name for name in read[0] | read[1] if name.startswith("x")} == {f"x{i}" for i in range(45)}
+
+
+def test_features_without_kinds_are_refused() -> None:
+    """Offline, types come from kinds; where they are left to detection the error says what to add."""
+    with pytest.raises(InputError, match=r"no kind for amount.*Add the kinds"):
+        monitor_statements(loans(features=["amount"]))
+    with pytest.raises(InputError, match="bigquery:// monitors only"):
+        monitor_statements(loans(warehouse="duckdb://", source={"table": "log", "timestamp": "ts"}))

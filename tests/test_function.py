@@ -1,0 +1,89 @@
+"""The Cloud Function: what it answers to a scheduler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import functions_framework
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from flask.testing import FlaskClient
+
+from bq_monitor import capture_reference, load_config
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    return functions_framework.create_app("monitor", str(ROOT / "functions" / "main.py")).test_client()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """A fleet of two monitors over one log whose second week moved; the second monitor's log does not exist."""
+    folder = tmp_path / "fleet"
+    folder.mkdir()
+    days = np.repeat(pd.date_range("2026-01-05", periods=7), 100)
+    pd.DataFrame({"amount": rng.normal(1, 1, 700), "ts": days}).to_parquet(tmp_path / "log.parquet")
+    defaults = {
+        "warehouse": f"duckdb://{tmp_path}/monitor.duckdb",
+        "features": ["amount"],
+        "window": {"length": "7d", "every": "7d", "start": "2026-01-05"},
+    }
+    (folder / "defaults.yaml").write_text(yaml.safe_dump(defaults))
+    for name, log in (("loans", "log.parquet"), ("broken", "nowhere.parquet")):
+        source = {"table": f"{tmp_path}/{log}", "timestamp": "ts"}
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({"monitor": name, "source": source, **defaults}))
+        training = pd.DataFrame({"amount": rng.normal(0, 1, 2000)})
+        capture_reference(training, load_config(folder / f"{name}.yaml"), version="1")
+    return folder
+
+
+def post(client: FlaskClient, **body: Any) -> tuple[int, Any]:
+    answer = client.post("/", json=body)
+    return answer.status_code, answer.get_json()
+
+
+def test_drift_is_no_failure(client: FlaskClient, fleet: Path) -> None:
+    """A monitor that drifts answers 200 with its counts, and nothing more at the second tick."""
+    status, body = post(client, config=str(fleet), monitor="loans", as_of="2026-01-12")
+    assert (status, body["monitors"][0]["drift"], body["monitors"][0]["windows"]) == (200, 1, 1)
+    status, body = post(client, config=str(fleet), monitor="loans", as_of="2026-01-12")
+    assert (status, body["monitors"][0]["windows"]) == (200, 0)
+
+
+def test_partial_failure_is_500_and_names_what_failed(client: FlaskClient, fleet: Path) -> None:
+    """One broken monitor of a fleet does not keep the others from running; the scheduler is told to come again."""
+    status, body = post(client, config=str(fleet), as_of="2026-01-12")
+    assert status == 500
+    by_name = {item["monitor"]: item for item in body["monitors"]}
+    assert by_name["loans"]["drift"] == 1
+    assert "nowhere.parquet" in by_name["broken"]["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"config": "x.yaml", "colour": "red"}, "allowed"),
+        ({"config": 7}, "allowed"),
+        ({"config": "nowhere.yaml"}, "nowhere.yaml"),
+        ({}, "no config"),
+        ({"config": "x.yaml", "as_of": "yesterday"}, "not a point in time"),
+        (["config"], "allowed"),
+    ],
+)
+def test_a_bad_request_is_400_with_the_reason(client: FlaskClient, body: Any, words: str) -> None:
+    """What the caller got wrong is said, and nothing runs."""
+    answer = client.post("/", json=body)
+    assert answer.status_code == 400
+    assert words in answer.get_json()["error"]
+
+
+def test_an_unknown_monitor_is_400(client: FlaskClient, fleet: Path) -> None:
+    """A monitor that the fleet does not have is refused with the names that it has."""
+    status, body = post(client, config=str(fleet), monitor="lones")
+    assert status == 400
+    assert "loans" in body["error"]
