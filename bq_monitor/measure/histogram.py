@@ -73,19 +73,31 @@ class Buckets:
 
 
 def interval_name(bounds: tuple[float | None, float | None]) -> str:
-    """`(10.0, 20.0)` -> `[10, 20)`; an interval that holds one float is named by it.
+    """`(10.0, 20.0)` -> `[10, 20)`; an edge that lies just above a value (the top edge of a reference) is named by it.
 
     >>> interval_name((None, 0.5)), interval_name((10.0, 20.0)), interval_name((3.0, None))
     ('< 0.5', '[10, 20)', '>= 3')
+    >>> interval_name((5.0, 7.000000000000001)), interval_name((7.000000000000001, None))
+    ('[5, 7]', '> 7')
     """
     lower, upper = bounds
+    below_lower, below_upper = _just_below(lower), _just_below(upper)
     if lower is None:
-        return "any" if upper is None else f"< {upper:.6g}"
+        return "any" if upper is None else f"< {upper:.6g}" if below_upper is None else f"<= {below_upper:.6g}"
     if upper is None:
-        return f">= {lower:.6g}"
+        return f">= {lower:.6g}" if below_lower is None else f"> {below_lower:.6g}"
     if upper == np.nextafter(lower, np.inf):
         return f"{lower:.6g}"
-    return f"[{lower:.6g}, {upper:.6g})"
+    right = f"{upper:.6g})" if below_upper is None else f"{below_upper:.6g}]"
+    return (f"[{lower:.6g}, " if below_lower is None else f"({below_lower:.6g}, ") + right
+
+
+def _just_below(edge: float | None) -> float | None:
+    """The value that an edge lies one float above; None when the edge is a value itself (it has the shorter digits)."""
+    if edge is None:
+        return None
+    value = float(np.nextafter(edge, -np.inf))
+    return value if len(repr(value)) < len(repr(edge)) else None
 
 
 @dataclass(frozen=True)

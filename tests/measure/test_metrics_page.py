@@ -1,0 +1,65 @@
+"""The page of formulas holds: its worked example by hand, its examples as code, its columns as the code's."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from dataclasses import fields
+from math import exp, log, log2, sqrt
+
+import pytest
+
+from bq_monitor.measure import divergence, histogram
+from tests.conftest import ROOT
+
+PAGE = ROOT / "docs" / "metrics.md"
+P, Q = (0.5, 0.3, 0.2), (0.4, 0.3, 0.3)
+MIDDLE = (0.45, 0.3, 0.25)
+BY_HAND = {
+    "psi": -0.1 * log(0.8) + 0.1 * log(1.5),
+    "kl_divergence": 0.4 * log(0.8) + 0.3 * log(1.5),
+    "kl_divergence_reverse": 0.5 * log(1.25) + 0.2 * log(2 / 3),
+    "js_divergence": sum(x * log2(x / m) / 2 for side in (P, Q) for x, m in zip(side, MIDDLE, strict=True)),
+    "total_variation": (0.1 + 0.0 + 0.1) / 2,
+    "ks_statistic": 0.5 - 0.4,
+}
+BY_HAND["js_distance"] = sqrt(BY_HAND["js_divergence"])
+
+
+@pytest.mark.parametrize("metric", BY_HAND)
+def test_the_worked_example_is_right_and_ours(metric: str) -> None:
+    """The page's value, the one worked out here from shares, and the code's are the same."""
+    printed = re.search(rf"^\| `{metric}` \| ([0-9.]+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert printed is not None
+    assert float(printed[1]) == pytest.approx(BY_HAND[metric], abs=5e-7)
+    sides = ([50, 30, 20], [40, 30, 30])
+    pair = reversed(sides) if metric == "kl_divergence_reverse" else sides
+    function = getattr(divergence, metric.removesuffix("_reverse"))
+    assert function(*pair) == pytest.approx(BY_HAND[metric], abs=1e-9)
+
+
+def test_the_chance_of_the_worked_example() -> None:
+    """T and its p-value with two degrees of freedom, where the chi-square tail is exp(-T/2)."""
+    statistic = 8 * log(2) * BY_HAND["js_divergence"] * 50
+    page = PAGE.read_text(encoding="utf-8")
+    assert f"= {statistic:.4f};" in page
+    assert f"exp(−T/2) = {exp(-statistic / 2):.4f}" in page  # noqa: RUF001 - the page's minus sign
+
+
+def test_the_code_on_the_page_runs() -> None:
+    """Its examples give what they say."""
+    result = doctest.testfile(str(PAGE), module_relative=False, encoding="utf-8")
+    assert (result.attempted, result.failed) == (6, 0)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(divergence.Divergences)])
+def test_every_metric_has_its_place_on_the_page(name: str) -> None:
+    """No column without a formula."""
+    assert f"`{name}`" in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_page_names_the_constants_as_they_are() -> None:
+    """Version, half a row, the tail's thousand rows and the limit of moments."""
+    assert (divergence.METRIC_VERSION, divergence.EMPTY_BUCKET_ROWS) == (1, 0.5)
+    assert (histogram.NOVEL_TAIL_MIN_ROWS, histogram.MOMENT_LIMIT) == (1000, 1e150)
+    assert f"`{histogram.RARE_OR_NEW}`" in PAGE.read_text(encoding="utf-8")
