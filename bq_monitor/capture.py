@@ -101,7 +101,11 @@ def build_reference(
     planned = freeze_buckets(engine, relation, sample, chosen, salt)
     features = _count(engine, relation, planned, salt)
     identity = digest(
-        [monitor, version, [[f.name, f.role, f.histogram.buckets, f.histogram.pairs()] for f in features]]
+        [
+            monitor,
+            version,
+            [[f.name, f.role, f.histogram.buckets, f.histogram.pairs(), sorted(f.known)] for f in features],
+        ]
     )
     return Reference(monitor, version, identity, salt, datetime.now(UTC), features, excluded)
 

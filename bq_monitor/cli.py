@@ -281,7 +281,10 @@ def _print_run(outcome: RunResult) -> None:
         _print_windows(outcome)
         return
     rows = [
-        (r.feature, r.verdict.status, _number(r.verdict.drift_score), _number(r.verdict.divergences.js_distance), f"{r.verdict.n_current:,}", r.verdict.reason or "")
+        (
+            r.feature, r.verdict.status, _number(r.verdict.drift_score), _number(r.verdict.divergences.js_distance),
+            f"{r.verdict.n_current:,}", r.verdict.reason or "",
+        )
         for r in outcome.results
     ]  # fmt: skip
     (window,) = outcome.windows

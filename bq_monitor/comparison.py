@@ -186,6 +186,8 @@ def compare(
     from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 
     rule = _rule(psi_threshold, js_threshold)
+    if positive is not None and prediction is None:
+        raise InputError(f"compare: positive: got {positive!r} without a prediction; name the prediction's column too.")
     warehouse = DuckDBWarehouse()
     try:
         before, after = _relation(warehouse, baseline, "baseline"), _relation(warehouse, current, "current")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -138,6 +138,9 @@ class WindowConfig(_Section):
                 raise ValueError(f"{name}: got '{span}'; must be longer than nothing")
             if self.granule == "day" and span.unit == "h":
                 raise ValueError(f"{name}: got '{span}' with granule 'day'; use whole days, or granule 'hour'")
+        offsets = {datetime(2024, month, 1, tzinfo=self.timezone).utcoffset() or timedelta() for month in (1, 7)}
+        if self.granule == "hour" and len({offset % timedelta(hours=1) for offset in offsets}) > 1:
+            raise ValueError(f"timezone: got {self.timezone.key!r}, whose clocks change by half an hour; use granule 'day', or UTC")
         return self
 
     @property
@@ -329,9 +332,21 @@ def _is_defaults(name: str) -> bool:
     return name.rsplit("/", 1)[-1] in ("defaults.yaml", "defaults.yml")
 
 
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which a key may stand only once in a mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _parse(place: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise ConfigError(place, [f"not YAML: {' '.join(str(error).split())}; correct the line named"]) from None
 

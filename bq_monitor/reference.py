@@ -145,7 +145,7 @@ def _feature_row(feature: FeatureReference) -> Row:
         "min": moments.min if moments else None, "max": moments.max if moments else None,
         "buckets": [
             {"bucket": code, "n": int(n), "lower": buckets.bounds(code)[0], "upper": buckets.bounds(code)[1],
-             "label": buckets.labels[code] if code >= 0 and not buckets.numeric else None}
+             "label": buckets.name(code)}
             for code, n in zip(buckets.codes, histogram.counts, strict=True)
         ],
         "known_hashes": list(feature.known), "known_complete": feature.known_complete, "labels_hashed": feature.labels_hashed,

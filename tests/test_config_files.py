@@ -154,3 +154,11 @@ def test_cloud_storage_that_refuses_is_an_input_error(monkeypatch: pytest.Monkey
     with pytest.raises(InputError, match=r"gs://configs/fleet/: cannot be read: no credentials"):
         load_configs("gs://configs/fleet")
     assert time.monotonic() - began < 5
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    """YAML would take the last one silently; which one was meant cannot be known."""
+    path = tmp_path / "loans.yaml"
+    path.write_text("monitor: loans\nwarehouse: 'duckdb://'\nmonitor: others\nsource: {table: log, timestamp: ts}\n")
+    with pytest.raises(ConfigError, match=r"'monitor' stands twice.*line 3"):
+        load_configs(path)

@@ -179,15 +179,16 @@ def _parameter(name: str | None, kind: SqlType, value: Any) -> Any:
     return bigquery.ScalarQueryParameter(name, kind.name, value)
 
 
-def _parameter_type(kind: SqlType) -> Any:
+def _parameter_type(kind: SqlType, name: str | None = None) -> Any:
     from google.cloud import bigquery
 
     if kind.element is not None:
-        return bigquery.ArrayQueryParameterType(_parameter_type(kind.element))
+        return bigquery.ArrayQueryParameterType(_parameter_type(kind.element), name=name)
     if kind.fields:
-        fields = (_parameter_type(sub).with_name(name) for name, sub in kind.fields)
-        return bigquery.StructQueryParameterType(*fields)
-    return bigquery.ScalarQueryParameterType(kind.name)
+        return bigquery.StructQueryParameterType(
+            *(_parameter_type(sub, field) for field, sub in kind.fields), name=name
+        )
+    return bigquery.ScalarQueryParameterType(kind.name, name=name)
 
 
 def _connect(project: str, location: str | None) -> bigquery.Client:

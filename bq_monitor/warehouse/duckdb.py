@@ -22,6 +22,7 @@ _LOCK_MESSAGE = re.compile(r"Could not set lock on file|being used by another pr
 """DuckDB gives no code for a held lock; this is the one place that reads its words (tested against a real lock)."""
 _LOCK_POLL_SECONDS = 0.2
 _MAX_CSV_LINE_SHOWN = 300
+_CSV_MARKS = (",", ";", "\t", "|")
 
 
 class DuckDBWarehouse:
@@ -117,14 +118,45 @@ class DuckDBWarehouse:
         return self._load_csv(source)
 
     def _load_csv(self, source: str) -> str:
-        """Read a CSV once, every row sniffed and strict, into a temporary table (which may spill to disk)."""
+        """Read a CSV, every row sniffed and strict; words such as yes and no, which DuckDB takes for booleans, stay words."""
+        name = self._read_csv(source)
+        types = {str(row[0]): str(row[1]) for row in self._run(source, f"DESCRIBE {name}").fetchall()}
+        self._require_columns(source, list(types))
+        doubtful = [column for column, kind in types.items() if kind == "BOOLEAN"]
+        if not doubtful:
+            return name
+        self._run(source, f"DROP TABLE {name}")
+        name = self._read_csv(source, as_text=doubtful)
+        casts = []
+        for column in (quote_column(column, "duckdb") for column in doubtful):
+            words = f"SELECT COUNT(*) FROM {name} WHERE LOWER({column}) NOT IN ('true', 'false')"
+            if not (self._run(source, words).fetchone() or (0,))[0]:
+                casts.append(f"CAST({column} AS BOOLEAN) AS {column}")
+        return f"(SELECT * REPLACE ({', '.join(casts)}) FROM {name})" if casts else name
+
+    def _read_csv(self, source: str, as_text: Sequence[str] = ()) -> str:
+        """A CSV in a temporary table, which may spill to disk."""
         name = self._next_name()
+        types = ", ".join(f"{duckdb_string(column)}: 'VARCHAR'" for column in as_text)
         self._run(
             source,
-            f"CREATE TEMP TABLE {name} AS SELECT * FROM read_csv({duckdb_string(source)}, "
-            "header = true, sample_size = -1, strict_mode = true, null_padding = false, union_by_name = true)",
+            f"CREATE TEMP TABLE {name} AS SELECT * FROM read_csv({duckdb_string(source)}, header = true, sample_size = -1, "
+            f"strict_mode = true, null_padding = false, union_by_name = true{', types = {' + types + '}' if types else ''})",
         )
         return name
+
+    def _require_columns(self, source: str, names: list[str]) -> None:
+        """Refuse a CSV whose rows do not fit its header: DuckDB then takes each whole line for one text."""
+        mark = next((mark for mark in _CSV_MARKS if len(names) == 1 and mark in names[0]), None)
+        if mark is None:
+            return
+        columns = ", ".join(f"c{i}: 'VARCHAR'" for i in range(names[0].count(mark) + 1))
+        self._run(  # names the line, which the sniffer does not
+            source,
+            f"SELECT COUNT(*) FROM read_csv({duckdb_string(source)}, header = true, auto_detect = false, "
+            f"delim = {duckdb_string(mark)}, quote = '\"', strict_mode = true, columns = {{{columns}}})",
+        )
+        raise InputError(f"{source}: the rows do not fit the header line; got {names[0]!r}. Correct the file.")
 
     def _view(self, sql: str, place: str) -> Relation:
         """A relation under a plain name, which reads the same in both dialects."""
@@ -184,5 +216,5 @@ def _connect(path: str, deadline_seconds: float, read_only: bool) -> duckdb.Duck
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).split(" Possible fixes:")[0]
     return text[:_MAX_CSV_LINE_SHOWN] + ("..." if len(text) > _MAX_CSV_LINE_SHOWN else "")

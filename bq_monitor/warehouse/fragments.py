@@ -13,7 +13,7 @@ ALLOWED: dict[Kind, tuple[str, ...]] = {
 _SECONDS = {
     "TIMESTAMP": "UNIX_MICROS({0}) / 1000000.0",
     "DATETIME": "UNIX_MICROS(TIMESTAMP({0})) / 1000000.0",
-    "DATE": "UNIX_DATE({0}) * 86400.0",
+    "DATE": "CAST(UNIX_DATE({0}) * 86400 AS FLOAT64)",
 }
 
 

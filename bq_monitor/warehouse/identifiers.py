@@ -10,9 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from sqlglot import exp, parse, tokenize
+from sqlglot import Token, TokenType, exp, parse, tokenize
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import Token, TokenType
 
 from bq_monitor.errors import BqMonitorError, IdentifierError, did_you_mean
 from bq_monitor.warehouse.base import Dialect
@@ -155,7 +154,10 @@ def _fault_of_tokens(tokens: Sequence[Token]) -> str | None:
     for token in tokens:
         if token.token_type in refused:
             return f"{refused[token.token_type]} is not allowed"
-    if tokens[0].token_type in (TokenType.ALIAS, TokenType.ALL, TokenType.DISTINCT) or tokens[-1].token_type == TokenType.COMMA:
+    if (
+        tokens[0].token_type in (TokenType.ALIAS, TokenType.ALL, TokenType.DISTINCT)
+        or tokens[-1].token_type == TokenType.COMMA
+    ):
         return "not a single expression"
     return None
 
@@ -201,7 +203,8 @@ def check_config(config: MonitorConfig) -> list[str]:
         try:
             test(*args)  # type: ignore[operator]
         except BqMonitorError as error:
-            faults.append(f"{path}: {error}")
+            message = str(error)
+            faults.append(message if message.startswith(path) else f"{path}: {message}")
 
     scheme, _, rest = config.warehouse.partition("://")
     dialect: Dialect = "bigquery" if scheme == "bigquery" else "duckdb"
@@ -218,10 +221,10 @@ def check_config(config: MonitorConfig) -> list[str]:
     for path, name in _named_columns(config):
         check(path, quote_column, name, dialect)
     if config.source.filter is not None:
-        check("source.filter", Expression, config.source.filter, "expression")
+        check("source.filter", Expression, config.source.filter, "source.filter")
     for i, feature in enumerate(config.declared_features()):
         if feature.expression is not None:
-            check(f"features[{i}].expression", Expression, feature.expression, "expression")
+            check(path := f"features[{i}].expression", Expression, feature.expression, path)
     return faults
 
 

@@ -50,4 +50,7 @@ def _to_duckdb(sql: str) -> str:
     tree = parse_one(sql, read="bigquery")
     for call in list(tree.find_all(exp.Format)):  # DuckDB's FORMAT has another language; PRINTF is GoogleSQL's
         call.replace(exp.func("PRINTF", call.this, *call.expressions))
+    for part in list(tree.find_all(exp.Extract)):  # DuckDB's Sunday is 0, GoogleSQL's 1
+        if part.name.upper() == "DAYOFWEEK":
+            part.replace(exp.paren(exp.Add(this=part.copy(), expression=exp.Literal.number(1))))
     return tree.sql(dialect="duckdb", comments=False)

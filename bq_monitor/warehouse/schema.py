@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 _BUCKET_COUNTS = "ARRAY<STRUCT<bucket INT64, n INT64>>"
 _REFERENCE_BUCKETS = "ARRAY<STRUCT<bucket INT64, n INT64, lower FLOAT64, upper FLOAT64, label STRING>>"
 _BUCKETS_TEXT = (
-    "Every bucket with its count, its edges [lower, upper) or its label; "
+    "Every bucket with its count, its edges [lower, upper) if it has any, and its label (what a person calls it); "
     "negative codes: -1 NULL, -2 NaN, -3 -Inf, -4 +Inf, -5 other, -6 unseen."
 )
 _CONTRIBUTIONS = "ARRAY<STRUCT<bucket STRING, baseline_share FLOAT64, current_share FLOAT64, psi FLOAT64>>"

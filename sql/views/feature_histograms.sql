@@ -9,19 +9,7 @@ SELECT
   h.segment AS segment,
   h.granule AS granule,
   b.bucket AS bucket,
-  CASE
-    WHEN b.label IS NOT NULL THEN b.label
-    WHEN b.bucket = -1 THEN 'NULL'
-    WHEN b.bucket = -2 THEN 'NaN'
-    WHEN b.bucket = -3 THEN '-Inf'
-    WHEN b.bucket = -4 THEN '+Inf'
-    WHEN b.bucket = -5 THEN 'other'
-    WHEN b.bucket = -6 THEN 'unseen'
-    WHEN b.lower IS NULL AND b.upper IS NULL THEN 'any'
-    WHEN b.lower IS NULL THEN CONCAT('< ', CAST(b.upper AS STRING))
-    WHEN b.upper IS NULL THEN CONCAT('>= ', CAST(b.lower AS STRING))
-    ELSE CONCAT('[', CAST(b.lower AS STRING), ', ', CAST(b.upper AS STRING), ')')
-  END AS bucket_name,
+  b.label AS bucket_name,
   b.lower AS lower,
   b.upper AS upper,
   b.n AS reference_n,

@@ -17,6 +17,7 @@ from bq_monitor.timegrid import Granule
 from bq_monitor.warehouse.base import Param, Relation, Row, Statement
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 from bq_monitor.warehouse.identifiers import Expression, quote_column
+from bq_monitor.warehouse.types import parse_type
 
 if TYPE_CHECKING:
     from tests.googlesql.server import GoogleSQL
@@ -46,12 +47,14 @@ class Log:
 
     def in_duckdb(self, warehouse: DuckDBWarehouse, name: str = "log") -> Relation:
         """The rows as a table of DuckDB, value for value (no CSV, no pandas on the way)."""
-        fields = [(f"c{i}", column, kind) for i, (column, kind) in enumerate(self.columns.items())]
-        rows = [{field: row[column] for field, column, _ in fields} for row in self.rows]
-        row_type = "STRUCT<" + ", ".join(f"{field} {kind}" for field, _, kind in fields) + ">"
-        named = ", ".join(f"r.{field} AS {quote_column(column, 'duckdb')}" for field, column, _ in fields)
-        sql = f"CREATE OR REPLACE TABLE {name} AS SELECT {named} FROM (SELECT UNNEST($rows) AS r)"
-        warehouse.execute(Statement("log", sql, {"rows": Param(f"ARRAY<{row_type}>", rows)}))
+        named = [(quote_column(column, "duckdb"), parse_type(kind).duckdb()) for column, kind in self.columns.items()]
+        table = ", ".join(f"{column} {kind}" for column, kind in named)
+        warehouse.execute(Statement("log", f"CREATE OR REPLACE TABLE {name} ({table})"))
+        if self.rows:  # DuckDB forgets the type of an empty list
+            row_type = "STRUCT<" + ", ".join(f"c{i} {kind}" for i, kind in enumerate(self.columns.values())) + ">"
+            rows = [{f"c{i}": row[column] for i, column in enumerate(self.columns)} for row in self.rows]
+            sql = f"INSERT INTO {name} SELECT UNNEST($rows, recursive := true)"
+            warehouse.execute(Statement("log", sql, {"rows": Param(f"ARRAY<{row_type}>", rows)}))
         return warehouse.relation(name)
 
 
@@ -101,7 +104,9 @@ def assert_same_rows(expected: Sequence[Row], actual: Sequence[Row]) -> None:
     assert [_exact(row) for row in actual] == [_exact(row) for row in expected]
     for ours, theirs in zip(actual, expected, strict=True):
         for name in MOMENTS:
-            assert ours[name] == (None if theirs[name] is None else pytest.approx(theirs[name], **_tolerance(name, theirs)))
+            assert ours[name] == (
+                None if theirs[name] is None else pytest.approx(theirs[name], **_tolerance(name, theirs))
+            )
 
 
 def _exact(row: Row) -> Row:
@@ -110,4 +115,7 @@ def _exact(row: Row) -> Row:
 
 def _tolerance(name: str, row: Row) -> dict[str, float]:
     largest = max(abs(row["min"]), abs(row["max"]))
-    return {"rel": 1e-9, "abs": 1e-14 * largest * (1 if name == "mean" else math.sqrt(row["n_finite"] * row["second_moment"]))}
+    return {
+        "rel": 1e-9,
+        "abs": 1e-14 * largest * (1 if name == "mean" else math.sqrt(row["n_finite"] * row["second_moment"])),
+    }

@@ -1,4 +1,4 @@
-"""Google's GoogleSQL analyzer and reference evaluator (npm package @fivetrandevelopers/zetasql) behind three calls.
+"""Google's GoogleSQL analyzer and reference evaluator (npm package @fivetrandevelopers/zetasql) behind a few calls.
 
 Tables are `{"project.dataset.table": {column: type}}`, parameters our own `Param`s, contents rows as dictionaries.
 """
@@ -13,21 +13,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import grpc
-
 from bq_monitor.warehouse.base import Param, Row
-from tests.googlesql.protos import SERVER, analyzer_options, catalog, language_options, service, service_grpc
-from tests.googlesql.values import from_message, parse_type, to_message, type_name
 
 Tables = Mapping[str, Mapping[str, str]]
 Params = Mapping[str, Param]
 
-NOT_BIGQUERY = frozenset(
-    """array_filter array_transform array_includes array_includes_any array_includes_all array_max array_min array_sum array_avg array_find
-    array_find_all array_offset array_offsets array_first_n array_last_n array_remove_first_n array_remove_last_n flatten typeof pi pi_numeric
-    pi_bignumeric zeroifnull nullifzero iferror iserror nulliferror from_proto to_proto like_all regexp_match""".split()
-)
+NOT_BIGQUERY = frozenset({
+    "array_filter", "array_transform", "array_includes", "array_includes_any", "array_includes_all", "array_max",
+    "array_min", "array_sum", "array_avg", "array_find", "array_find_all", "array_offset", "array_offsets",
+    "array_first_n", "array_last_n", "array_remove_first_n", "array_remove_last_n", "flatten", "typeof", "pi",
+    "pi_numeric", "pi_bignumeric", "zeroifnull", "nullifzero", "iferror", "iserror", "nulliferror", "from_proto",
+    "to_proto", "like_all", "regexp_match",
+})  # fmt: skip
 """Functions that this analyzer accepts though BigQuery does not document them."""
+_MORE_FEATURES = ("CREATE_VIEWS_WITH_COLUMN_OPTIONS",)
 _NO_BIGQUERY_FEATURES = ("TIMESTAMP_NANOS",)
 _TOKEN = re.compile(
     r"""(?:[rRbB]{1,2})?(?:'''(?:\\.|[^\\])*?'''|\"\"\"(?:\\.|[^\\])*?\"\"\"|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")
@@ -52,20 +51,29 @@ class Analysis:
 
 
 class GoogleSQL:
-    """A running server; it keeps nothing between calls."""
+    """A running server; it keeps nothing between calls. Needs GOOGLESQL_HOME and grpc, which importing this module does not."""
 
     def __init__(self) -> None:
+        import grpc
+
+        from tests.googlesql import protos, values
+
+        self._protos, self._values, self._call_error = protos, values, grpc.RpcError
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             address = f"localhost:{probe.getsockname()[1]}"
         self._process = subprocess.Popen(
-            [SERVER, *address.split(":")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [protos.SERVER, *address.split(":")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.enable_http_proxy", 0)]
+        unlimited = [
+            ("grpc.max_receive_message_length", -1),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.enable_http_proxy", 0),
+        ]
         self._channel = grpc.insecure_channel(address, options=unlimited)
         try:
             grpc.channel_ready_future(self._channel).result(timeout=30)
-            self._stub = service_grpc.ZetaSqlLocalServiceStub(self._channel)
+            self._stub = protos.service_grpc.ZetaSqlLocalServiceStub(self._channel)
             self._language = self._bigquery_language()
         except BaseException:
             self.close()
@@ -90,16 +98,37 @@ class GoogleSQL:
             columns[scan.table.name] |= {column.name for column in scan.parent.column_list}
         if "table_scan" in statement.DESCRIPTOR.fields_by_name:
             scans[statement.table_scan.table.name] -= 1  # written, not read
-        outputs = [(item.name, type_name(item.column.type)) for item in _find(statement, "ResolvedOutputColumnProto")]
+        outputs = [
+            (item.name, self._values.type_name(item.column.type))
+            for item in _find(statement, "ResolvedOutputColumnProto")
+        ]
         functions = {item.name.split(":")[-1] for item in _find(statement, "FunctionRefProto")}
         return Analysis(kind.removeprefix("resolved_").removesuffix("_node"), +scans, columns, outputs, functions)
 
-    def evaluate(self, sql: str, tables: Tables, params: Params | None = None, contents: Mapping[str, Sequence[Row]] | None = None) -> list[Row]:
+    def parse(self, script: str) -> None:
+        """Check the syntax of a script of several statements; raises `GoogleSQLError`."""
+        request = self._protos.service.ParseRequest(sql_statement=script, options=self._language, allow_script=True)
+        self._call(self._stub.Parse, request)
+
+    def evaluate(
+        self,
+        sql: str,
+        tables: Tables,
+        params: Params | None = None,
+        contents: Mapping[str, Sequence[Row]] | None = None,
+    ) -> list[Row]:
         """Run one query over tables with these contents; the reference evaluator knows no shortcuts."""
         text, known = _split_paths(sql), params or {}
         statement = self._resolve(text, tables, known)
-        request = service.EvaluateQueryRequest(
-            sql=_with_flat_names(text, statement), options=self._options(known), simple_catalog=self._catalog(tables, flat=True)
+        parse_type, to_message, from_message = (
+            self._values.parse_type,
+            self._values.to_message,
+            self._values.from_message,
+        )
+        request = self._protos.service.EvaluateQueryRequest(
+            sql=_with_flat_names(text, statement),
+            options=self._options(known),
+            simple_catalog=self._catalog(tables, flat=True),
         )
         for name, columns in tables.items():
             kinds = {column: parse_type(kind) for column, kind in columns.items()}
@@ -117,10 +146,14 @@ class GoogleSQL:
         ]
 
     def _bigquery_language(self) -> Any:
-        """Everything that the library has, as BigQuery's product mode offers it; its timestamps are microseconds."""
-        language = self._stub.GetLanguageOptions(service.LanguageOptionsRequest(maximum_features=True))
-        dropped = {language_options.LanguageFeature.Value(f"FEATURE_{name}") for name in _NO_BIGQUERY_FEATURES}
-        kept = sorted(set(language.enabled_language_features) - dropped)
+        """All finished features of the library, and what BigQuery has beyond; its timestamps are microseconds."""
+        language_options = self._protos.language_options
+        language = self._stub.GetLanguageOptions(self._protos.service.LanguageOptionsRequest(maximum_features=True))
+        number = language_options.LanguageFeature.Value
+        dropped, added = (
+            {number(f"FEATURE_{name}") for name in names} for names in (_NO_BIGQUERY_FEATURES, _MORE_FEATURES)
+        )
+        kept = sorted((set(language.enabled_language_features) | added) - dropped)
         language.ClearField("enabled_language_features")
         language.ClearField("supported_statement_kinds")  # no list: all kinds
         language.enabled_language_features.extend(kept)
@@ -128,7 +161,8 @@ class GoogleSQL:
         return language
 
     def _options(self, params: Params) -> Any:
-        options = analyzer_options.AnalyzerOptionsProto(
+        language_options = self._protos.language_options
+        options = self._protos.analyzer_options.AnalyzerOptionsProto(
             language_options=self._language, error_message_mode=language_options.ERROR_MESSAGE_ONE_LINE, default_timezone="UTC",
             prune_unused_columns=True, parse_location_record_type=language_options.PARSE_LOCATION_RECORD_CODE_SEARCH,
         )  # fmt: skip
@@ -138,12 +172,12 @@ class GoogleSQL:
             rewrite.number for rewrite in rewrites if rewrite.GetOptions().Extensions[extension].default_enabled
         )
         for name, param in params.items():
-            options.query_parameters.add(name=name.lower(), type=parse_type(param.type))
+            options.query_parameters.add(name=name.lower(), type=self._values.parse_type(param.type))
         return options
 
     def _catalog(self, tables: Tables, *, flat: bool = False) -> Any:
         """The tables under `project.dataset.table`; flat: by one name, the only kind that can have contents."""
-        root = catalog.SimpleCatalogProto(name="root")
+        root = self._protos.catalog.SimpleCatalogProto(name="root")
         root.builtin_function_options.language_options.CopyFrom(self._language)
         folders = {(): root}
         for i, (full, columns) in enumerate(tables.items(), start=1):
@@ -155,21 +189,21 @@ class GoogleSQL:
             if not flat:
                 table.name_in_catalog = path[-1]
             for column, kind in columns.items():
-                table.column.add(name=column, type=parse_type(kind))
+                table.column.add(name=column, type=self._values.parse_type(kind))
         return root
 
     def _resolve(self, text: str, tables: Tables, params: Params) -> Any:
-        request = service.AnalyzeRequest(
+        request = self._protos.service.AnalyzeRequest(
             options=self._options(params), simple_catalog=self._catalog(tables), sql_statement=text
         )
         return self._call(self._stub.Analyze, request).resolved_statement
 
-    @staticmethod
-    def _call(method: Any, request: Any) -> Any:
-        request.descriptor_pool_list.definitions.add().builtin.SetInParent()
+    def _call(self, method: Any, request: Any) -> Any:
+        if hasattr(request, "descriptor_pool_list"):
+            request.descriptor_pool_list.definitions.add().builtin.SetInParent()
         try:
             return method(request)
-        except grpc.RpcError as error:
+        except self._call_error as error:
             raise GoogleSQLError(str(error.details()).split("\nQueryStmt\n")[0]) from None
 
 

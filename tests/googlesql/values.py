@@ -18,7 +18,13 @@ SCALARS = {
     "DATE": DATE, "TIMESTAMP": TIMESTAMP, "DATETIME": DATETIME, "NUMERIC": NUMERIC,
 }  # fmt: skip
 NAMES = {number: name for name, number in SCALARS.items()}
-_PLAIN = {INT64: "int64_value", BOOL: "bool_value", FLOAT64: "double_value", STRING: "string_value", BYTES: "bytes_value"}
+_PLAIN = {
+    INT64: "int64_value",
+    BOOL: "bool_value",
+    FLOAT64: "double_value",
+    STRING: "string_value",
+    BYTES: "bytes_value",
+}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EXACT = decimal.Context(prec=100)
 
@@ -74,7 +80,9 @@ def _set_time_or_decimal(message: values.ValueProto, kind: int, value: Any) -> N
         message.timestamp_value.seconds, message.timestamp_value.nanos = micros // 10**6, micros % 10**6 * 1000
     elif kind == DATETIME:
         day = (value.year << 4 | value.month) << 5 | value.day
-        message.datetime_value.bit_field_datetime_seconds = ((day << 5 | value.hour) << 6 | value.minute) << 6 | value.second
+        message.datetime_value.bit_field_datetime_seconds = (
+            (day << 5 | value.hour) << 6 | value.minute
+        ) << 6 | value.second
         message.datetime_value.nanos = value.microsecond * 1000
     else:  # NUMERIC: the shortest two's complement of the value times 10^9
         n = int(_EXACT.multiply(value, decimal.Decimal(10**9)))
@@ -104,5 +112,5 @@ def _time_or_decimal(kind: int, message: values.ValueProto) -> date | datetime |
     if kind == DATETIME:
         bits, micros = message.datetime_value.bit_field_datetime_seconds, message.datetime_value.nanos // 1000
         day = (bits >> 26, bits >> 22 & 15, bits >> 17 & 31)
-        return datetime(*day, bits >> 12 & 31, bits >> 6 & 63, bits & 63, micros)  # noqa: DTZ001 - a DATETIME has no zone
+        return datetime(*day, bits >> 12 & 31, bits >> 6 & 63, bits & 63, micros)
     return decimal.Decimal(int.from_bytes(message.numeric_value, "little", signed=True)).scaleb(-9, _EXACT)

@@ -1,0 +1,241 @@
+"""Every statement for BigQuery is accepted by Google's analyzer, and reads what it should and nothing more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bq_monitor.capture import profile_statement
+from bq_monitor.config import Feature, parse_config
+from bq_monitor.freeze import Planned, labels_statement, quantiles_statement
+from bq_monitor.listing import monitor_statements
+from bq_monitor.measure.histogram import Buckets, Kind
+from bq_monitor.resources import resource
+from bq_monitor.scan import Scan, TimeRange, counted
+from bq_monitor.timegrid import Granule
+from bq_monitor.warehouse import statements
+from bq_monitor.warehouse.base import Dialect, Param, Relation, Statement
+from bq_monitor.warehouse.identifiers import Expression
+from bq_monitor.warehouse.schema import TABLES, VIEWS
+from bq_monitor.warehouse.setup import setup_statements
+
+if TYPE_CHECKING:
+    from tests.googlesql.server import Analysis, GoogleSQL
+
+pytestmark = pytest.mark.googlesql
+
+LOGS = "proj-1.ds.logs"
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
+COLUMNS = {
+    "ts": "TIMESTAMP", "booked": "DATETIME", "day": "DATE", "amount": "FLOAT64", "term": "INT64", "rate": "NUMERIC", "region": "STRING",
+    "approved": "BOOL", "grade": "STRING", "version": "STRING", "environment": "STRING", "secret": "STRING",
+}  # fmt: skip
+LOG = Relation(f"`{LOGS}`", COLUMNS, "logs")
+KINDS: dict[str, Kind] = {
+    "amount": "numeric", "term": "numeric", "rate": "numeric", "booked": "timestamp", "region": "categorical",
+    "approved": "boolean", "grade": "ordinal", "day": "categorical",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Names:
+    """A BigQuery warehouse without a connection."""
+
+    dialect: Dialect = "bigquery"
+
+    def table(self, name: str) -> str:
+        return f"`proj-1.monitoring.{name}`"
+
+
+def full(name: str) -> str:
+    return f"proj-1.monitoring.{name}"
+
+
+def log_scan(*, features: tuple[str, ...] = tuple(KINDS), **options: Any) -> Scan:
+    ready = []
+    for name in features:
+        numeric = KINDS[name] in ("numeric", "timestamp")
+        buckets = Buckets(KINDS[name], (0.0, 1.0) if numeric else (), () if numeric else ("a",))
+        item = counted(name, buckets, COLUMNS[name], LOG)
+        assert not isinstance(item, str), item
+        ready.append(item)
+    return Scan(LOG, tuple(ready), "salt", **options)
+
+
+def stretch(column: str = "ts", granule: Granule = "day") -> TimeRange:
+    return TimeRange(column, COLUMNS[column], NOW, NOW, granule, ZoneInfo("Europe/Berlin"))
+
+
+def stored_scan() -> Scan:
+    """The scan of a run: into production_histograms, with its keys."""
+    names = ("monitor", "model_version", "reference_id", "scan_definition_id", "run_id")
+    keys = {**{name: Param("STRING", "") for name in names}, "computed_at": Param("TIMESTAMP", NOW)}
+    into = Names().table("production_histograms")
+    return log_scan(time=stretch(), version_column="version", into=into, keys=keys)
+
+
+def reference_statements() -> list[Statement]:
+    features = [Feature(name=name, kind=kind) for name, kind in KINDS.items() if kind != "ordinal"]
+    planned = [Planned(item, "feature", KINDS[item.name], COLUMNS[item.name]) for item in features]
+    numeric = [item for item in planned if item.kind in ("numeric", "timestamp")]
+    return [
+        profile_statement(LOG, list(COLUMNS), "bigquery"),
+        quantiles_statement(LOG, numeric, "bigquery"),
+        labels_statement(LOG, [item for item in planned if item.kind == "categorical"], "salt", "bigquery"),
+    ]
+
+
+def own_statements() -> list[Statement]:
+    """The statements that read or write our own tables."""
+    names, span = Names(), (NOW, NOW)
+    window = {"window_id": 0, "reference_id": "r", "start_at": NOW, "end_at": NOW}
+    return [
+        statements.references(names, "m"), statements.progress(names, "m", "k"), statements.stored(names, "m", "d", *span),
+        statements.verdict_keys(names, "m", NOW), statements.windows(names, "m", "d", [window]),
+        *(statements.insert(names, table, []) for table in TABLES),
+    ]  # fmt: skip
+
+
+def every_statement() -> list[Statement]:
+    return [
+        *setup_statements(Names()), *own_statements(), *reference_statements(), *log_scan(time=stretch()).statements("bigquery"),
+        *stored_scan().statements("bigquery"), log_scan(time=stretch()).granules("bigquery"),
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tables(googlesql: GoogleSQL) -> dict[str, dict[str, str]]:
+    """The log, our tables, and our views with the types that Google finds for their columns."""
+    known = {LOGS: dict(COLUMNS)} | {full(t.name): {c.name: c.type for c in t.columns} for t in TABLES}
+    for statement in setup_statements(Names()):
+        if statement.name.startswith("views/"):
+            known[full(statement.name.removeprefix("views/"))] = dict(googlesql.analyze(statement.sql, known).outputs)
+    return known
+
+
+def analyze(googlesql: GoogleSQL, tables: dict[str, dict[str, str]], statement: Statement) -> Analysis:
+    return googlesql.analyze(statement.sql, tables, statement.params)
+
+
+def test_every_template_is_analyzed() -> None:
+    """No template for BigQuery escapes this module."""
+    root = Path(str(resource("sql")))
+    found = {str(path.relative_to(root)) for path in root.rglob("*.sql") if not path.name.endswith(".duckdb.sql")}
+    templates = {name.removesuffix(".sql").removesuffix(".bigquery") for name in found}
+    shared = {"tables": "tables/create", "write": "write/insert"}
+    covered = {shared.get(statement.name.split("/")[0], statement.name) for statement in every_statement()}
+    assert templates - covered == {"views/create"}
+
+
+def test_tables_and_views_are_accepted(googlesql: GoogleSQL, tables: dict[str, dict[str, str]]) -> None:
+    """Each DDL statement is what it says; a view answers the columns that the schema describes, in their order."""
+    described = {view.name: list(view.columns) for view in VIEWS}
+    for statement in setup_statements(Names()):
+        kind, name = statement.name.split("/")
+        analysis = analyze(googlesql, tables, statement)
+        assert analysis.kind == f"create_{kind[:-1]}_stmt"
+        if kind == "views":
+            assert list(tables[full(name)]) == described[name]
+            assert set(analysis.scans) <= set(tables) - {LOGS, full(name)}
+
+
+def test_own_statements_are_accepted(googlesql: GoogleSQL, tables: dict[str, dict[str, str]]) -> None:
+    """Reads query our tables alone; inserts write to one of them and read only their parameter."""
+    for statement in own_statements():
+        analysis = analyze(googlesql, tables, statement)
+        if statement.name.startswith("write/"):
+            assert (analysis.kind, dict(analysis.scans)) == ("insert_stmt", {}), statement.name
+        else:
+            assert analysis.kind == "query_stmt", statement.name
+            assert analysis.scans, statement.name
+            assert set(analysis.scans) <= set(tables) - {LOGS}
+
+
+def test_captures_read_only_what_they_profile(googlesql: GoogleSQL, tables: dict[str, dict[str, str]]) -> None:
+    """A profile and a quantile grid read the training table once; labels once a column; none reads another column."""
+    profile, quantiles, labels = (analyze(googlesql, tables, statement) for statement in reference_statements())
+    assert (dict(profile.scans), profile.columns[LOGS]) == ({LOGS: 1}, set(COLUMNS))
+    assert (dict(quantiles.scans), quantiles.columns[LOGS]) == ({LOGS: 1}, {"amount", "term", "rate", "booked"})
+    assert (dict(labels.scans), labels.columns[LOGS]) == ({LOGS: 2}, {"region", "day"})
+
+
+@pytest.mark.parametrize(
+    ("column", "granule"), [("ts", "day"), ("ts", "hour"), ("booked", "day"), ("booked", "hour"), ("day", "day")]
+)
+def test_a_scan_reads_the_log_once(
+    googlesql: GoogleSQL, tables: dict[str, dict[str, str]], column: str, granule: Granule
+) -> None:
+    """One reference to the log, and of its columns only the monitored, the time, the version and those of the filter."""
+    asked = log_scan(
+        features=("amount", "region"), time=stretch(column, granule), version_column="version",
+        filter=Expression("environment = 'prod'", "filter"),
+    )  # fmt: skip
+    (statement,) = asked.statements("bigquery")
+    analysis = analyze(googlesql, tables, statement)
+    assert dict(analysis.scans) == {LOGS: 1}
+    assert analysis.columns[LOGS] == {"amount", "region", column, "version", "environment"}
+    rows = analyze(googlesql, tables, asked.granules("bigquery"))
+    assert (dict(rows.scans), rows.columns[LOGS]) == ({LOGS: 1}, {column, "version", "environment"})
+
+
+@pytest.mark.parametrize("features", [("amount",), ("region",), ("approved", "grade"), tuple(KINDS)])
+def test_a_scan_without_time_reads_its_features(
+    googlesql: GoogleSQL, tables: dict[str, dict[str, str]], features: tuple[str, ...]
+) -> None:
+    """Numbers alone, labels alone and all kinds together: one pass over exactly these columns."""
+    (statement,) = log_scan(features=features).statements("bigquery")
+    analysis = analyze(googlesql, tables, statement)
+    assert (dict(analysis.scans), analysis.columns[LOGS]) == ({LOGS: 1}, set(features))
+
+
+def test_a_stored_scan_fills_the_table(googlesql: GoogleSQL, tables: dict[str, dict[str, str]]) -> None:
+    """The INSERT of a run fits production_histograms column by column, and reads nothing but the log."""
+    (statement,) = stored_scan().statements("bigquery")
+    analysis = analyze(googlesql, tables, statement)
+    assert (analysis.kind, dict(analysis.scans)) == ("insert_stmt", {LOGS: 1})
+    assert analysis.columns[LOGS] == {*KINDS, "ts", "version"}
+
+
+def test_statements_call_only_functions_of_bigquery(googlesql: GoogleSQL, tables: dict[str, dict[str, str]]) -> None:
+    """The analyzer knows functions that BigQuery lacks; no statement calls one."""
+    from tests.googlesql.server import NOT_BIGQUERY
+
+    for statement in every_statement():
+        assert not analyze(googlesql, tables, statement).functions & NOT_BIGQUERY, statement.name
+
+
+def test_statements_name_all_their_parameters(googlesql: GoogleSQL, tables: dict[str, dict[str, str]]) -> None:
+    """Each parameter that is sent is named in the statement."""
+    for statement in every_statement():
+        for name in statement.params:
+            assert f"@{name}" in statement.sql, (statement.name, name)
+
+
+def test_listed_statements_carry_what_an_analyzer_needs(googlesql: GoogleSQL) -> None:
+    """Each statement that `bq-monitor sql --json` prints is resolved from its own parameters and schemas alone."""
+    config = parse_config(
+        {
+            "monitor": "loans", "warehouse": "bigquery://acme-ml/ml_monitor",
+            "source": {
+                "table": "acme-ml.serving.predictions", "timestamp": "predicted_at", "model_version": "version", "filter": "environment = 'prod'",
+            },
+            "features": [
+                {"name": "amount", "kind": "numeric"}, {"name": "region", "kind": "categorical"}, {"name": "owner", "kind": "boolean"},
+                {"name": "grade", "kind": "ordinal", "order": ["a", "b"]}, {"name": "ratio", "kind": "numeric", "expression": "amount / 2"},
+            ],
+            "prediction": {"column": "approved", "kind": "binary", "positive": True, "score": "probability"},
+            "window": {"granule": "day", "length": "7d", "every": "7d"},
+        }
+    )  # fmt: skip
+    listed = monitor_statements(config)
+    single = [item for item in listed if "BEGIN TRANSACTION" not in item["sql"]]
+    assert len(listed) - len(single) == 1  # the commit; its statements are listed singly too
+    for item in single:
+        params = {name: Param(kind, None) for name, kind in item["params"].items()}
+        analysis = googlesql.analyze(item["sql"], item["schemas"], params)
+        assert set(analysis.scans) <= set(item["schemas"])
