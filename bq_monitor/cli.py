@@ -23,10 +23,14 @@ if TYPE_CHECKING:
     from bq_monitor.demo import DemoResult
     from bq_monitor.job import Progressed
     from bq_monitor.results import RunResult
+    from bq_monitor.tables import TextTable
 
 CLEAN, DRIFT, BAD_INPUT, NOT_EVALUATED, WAREHOUSE = 0, 1, 2, 3, 4
 _PRECEDENCE = (WAREHOUSE, BAD_INPUT, DRIFT, NOT_EVALUATED, CLEAN)
 _STATUS_STYLES = {"ok": "green", "drift": "bold red", "not_evaluated": "yellow", "excluded": "dim"}
+_NUMBERS = {
+    "drift score", "JS distance", "PSI", "rows", "null", "buckets", "windows", "granules to count", "bytes", "loans", "features",
+}  # fmt: skip
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -125,45 +129,14 @@ def validate(config: Sequence[str], offline: bool, as_json: bool) -> None:
 def plan(config: Sequence[str], as_of: str | None, as_json: bool) -> None:
     """Show which windows are due, what would be counted, and what it would cost. Runs nothing."""
     from bq_monitor.config import load_configs
+    from bq_monitor.job import preview
+    from bq_monitor.tables import due_table
 
-    plans = [_plan_of(monitor, as_of) for monitor in load_configs(list(config))]
+    previews = [preview(monitor, as_of) for monitor in load_configs(list(config))]
     if as_json:
-        _print_json(plans)
+        _print_json(previews)
         return
-    rows = [
-        (
-            p["monitor"],
-            str(len(p["windows"])),
-            _span(p["windows"]),
-            str(p["n_granules"]),
-            f"{p['n_rows']:,}",
-            _bytes(p["bytes"]),
-        )
-        for p in plans
-    ]
-    _print_table("Due", ("monitor", "windows", "from .. to", "granules to count", "rows", "bytes"), rows)
-
-
-def _plan_of(monitor: MonitorConfig, as_of: str | None) -> dict[str, Any]:
-    from datetime import UTC, datetime
-
-    from bq_monitor.job import estimate_bytes, make_plan
-    from bq_monitor.timegrid import parse_moment
-    from bq_monitor.warehouse import open_warehouse
-
-    warehouse = open_warehouse(monitor.warehouse, deadline_seconds=monitor.budget.deadline_seconds)
-    try:
-        moment = datetime.now(UTC) if as_of is None else parse_moment(as_of, monitor.window.timezone)
-        made, relation = make_plan(warehouse, monitor, moment)
-        return {
-            "monitor": monitor.monitor,
-            "windows": [{"start": w.start.isoformat(), "end": w.end.isoformat()} for w in made.windows],
-            "n_granules": sum(count.n_granules for count in made.counts),
-            "n_rows": sum(count.n_rows for count in made.counts),
-            "bytes": estimate_bytes(warehouse, made, relation),
-        }
-    finally:
-        warehouse.close()
+    _print_table(due_table(previews))
 
 
 @cli.group()
@@ -180,27 +153,13 @@ def reference_capture(config: str, data: str, version: str, as_json: bool) -> No
     """Write the frozen histograms of a model's training data to the warehouse."""
     from bq_monitor.capture import capture_reference
     from bq_monitor.config import load_config
+    from bq_monitor.tables import reference_table
 
     captured = capture_reference(data, load_config(config), version=version)
     if as_json:
         _print_json(captured.to_dict())
         return
-    rows = [
-        (
-            f.name,
-            f.kind,
-            f.role,
-            f"{f.histogram.n_rows:,}",
-            f"{f.histogram.n_null:,}",
-            str(f.histogram.buckets.n_regular),
-        )
-        for f in captured.features
-    ]
-    _print_table(
-        f"Reference {captured.reference_id} of {captured.monitor}, version {version}",
-        ("feature", "kind", "role", "rows", "null", "buckets"),
-        rows,
-    )
+    _print_table(reference_table(captured))
     for name, why in captured.excluded.items():
         print(f"not monitored: {name}: {why}")
 
@@ -212,6 +171,7 @@ def reference_list(config: Sequence[str], as_json: bool) -> None:
     """List the captured references, newest first."""
     from bq_monitor.config import load_configs
     from bq_monitor.reference import load_references
+    from bq_monitor.tables import references_table
     from bq_monitor.warehouse import open_warehouse
 
     found = []
@@ -224,18 +184,7 @@ def reference_list(config: Sequence[str], as_json: bool) -> None:
     if as_json:
         _print_json([item.to_dict() for item in found])
         return
-    rows = [
-        (
-            r.monitor,
-            r.model_version,
-            r.reference_id,
-            f"{r.captured_at:%Y-%m-%d %H:%M}",
-            f"{r.n_rows:,}",
-            str(len(r.features)),
-        )
-        for r in found
-    ]
-    _print_table("References", ("monitor", "version", "reference", "captured (UTC)", "rows", "features"), rows)
+    _print_table(references_table(found))
 
 
 @cli.command()
@@ -250,9 +199,7 @@ def run(config: Sequence[str], as_of: str | None, as_json: bool) -> None:
     for monitor in load_configs(list(config)):
         try:
             outcome = _run_with_progress(monitor, as_of)
-        except BqMonitorError as error:
-            if len(config) == 1 and not as_json:
-                raise
+        except BqMonitorError as error:  # the others of a fleet still run
             print(f"error: {error}", file=sys.stderr)
             printed.append({"monitor": monitor.monitor, "error": str(error)})
             codes.append(error.exit_code)
@@ -277,42 +224,11 @@ def _print_run(outcome: RunResult) -> None:
     if not outcome.results:
         print(f"{outcome.monitor}: nothing due at {outcome.as_of:%Y-%m-%d %H:%M} UTC")
         return
-    if len(outcome.windows) > 1:
-        _print_windows(outcome)
-        return
-    rows = [
-        (
-            r.feature, r.verdict.status, _number(r.verdict.drift_score), _number(r.verdict.divergences.js_distance),
-            f"{r.verdict.n_current:,}", r.verdict.reason or "",
-        )
-        for r in outcome.results
-    ]  # fmt: skip
-    (window,) = outcome.windows
-    title = f"{outcome.monitor}: {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC"
-    _print_table(title, ("feature", "status", "drift score", "JS distance", "rows", "reason"), rows)
-    for event in outcome.events:
+    from bq_monitor.tables import run_table
+
+    _print_table(run_table(outcome))
+    for event in outcome.events if len(outcome.windows) == 1 else ():
         print(f"{event.severity}: {event.message}")
-
-
-def _print_windows(outcome: RunResult) -> None:
-    """Several windows (a catch-up): a line each."""
-    rows = []
-    for window in outcome.windows:
-        found = [r for r in outcome.results if r.judgement.window == window]
-        names = {
-            status: [r.feature for r in found if r.verdict.status == status] for status in ("drift", "not_evaluated")
-        }
-        why = "; ".join(sorted({r.verdict.reason or "" for r in found if r.verdict.status == "not_evaluated"}))
-        missing = "all" if len(names["not_evaluated"]) == len(found) else ", ".join(names["not_evaluated"])
-        rows.append((
-            f"{window.start:%Y-%m-%d %H:%M}", f"{window.end:%Y-%m-%d %H:%M}", f"{max(r.verdict.n_current for r in found):,}",
-            ", ".join(names["drift"]), f"{missing}: {why}" if missing else "",
-        ))  # fmt: skip
-    _print_table(
-        f"{outcome.monitor}: {len(outcome.windows)} windows (UTC)",
-        ("from", "to", "rows", "drifted", "not evaluated"),
-        rows,
-    )
 
 
 @cli.command()
@@ -351,17 +267,9 @@ def compare(
 
 
 def _print_comparison(result: Comparison) -> None:
-    rows = [
-        (
-            item.feature, item.role, item.kind or "", item.status, _number(item.verdict.drift_score),
-            _number(item.verdict.divergences.js_distance), _number(item.verdict.divergences.psi), item.verdict.reason or "",
-        )
-        for item in result.features
-    ]  # fmt: skip
-    _print_table(
-        f"{result.n_baseline:,} baseline rows, {result.n_current:,} current rows",
-        ("column", "role", "kind", "status", "drift score", "JS distance", "PSI", "reason"), rows,
-    )  # fmt: skip
+    from bq_monitor.tables import comparison_table
+
+    _print_table(comparison_table(result))
     for alert in result.alerts():
         print(f"{alert['severity']}: {alert['message']}")
     print(
@@ -413,10 +321,9 @@ def demo(directory: str, as_json: bool) -> None:
 
 
 def _print_demo(result: DemoResult) -> None:
-    rows = [
-        (f"{row.month:%Y-%m}", str(row.n_loans), ", ".join(row.drifted), "; ".join(row.reasons)) for row in result.rows
-    ]
-    _print_table("What drifted, month by month", ("month", "loans", "drifted", "not evaluated"), rows)
+    from bq_monitor.tables import demo_table
+
+    _print_table(demo_table(result))
     print(
         f"A model trained on {result.n_training:,} loans of 1999-10 to 2003-09 (ROC AUC {result.roc_auc:.3f}, cross-validated)"
     )
@@ -458,29 +365,17 @@ def _console() -> Console:
     return Console(width=width, highlight=False)
 
 
-def _print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _print_table(table: TextTable) -> None:
+    """Draw a table; what users wrote is shown as it is, never read as markup."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title), title_justify="left")
-    numbers = {
-        "drift score",
-        "JS distance",
-        "PSI",
-        "rows",
-        "null",
-        "buckets",
-        "windows",
-        "granules to count",
-        "bytes",
-        "loans",
-        "features",
-    }
-    for name in head:
-        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell, style=_STATUS_STYLES.get(cell, "")) for cell in row))
-    _console().print(table)
+    drawn = Table(title=Text(table.title), title_justify="left")
+    for name in table.head:
+        drawn.add_column(name, justify="right" if name in _NUMBERS else "left", overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(Text(cell, style=_STATUS_STYLES.get(cell, "")) for cell in row))
+    _console().print(drawn)
 
 
 def _progress_bar() -> Progress:
@@ -494,18 +389,6 @@ def _progress_bar() -> Progress:
 def _shown(bar: Progress, title: str) -> Progressed:
     task = bar.add_task(title, total=None)
     return lambda step, done, total: bar.update(task, description=f"{title}: {step}", completed=done, total=total)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
-def _bytes(value: int | None) -> str:
-    return "not counted" if value is None else f"{value:,}"
-
-
-def _span(windows: Sequence[dict[str, str]]) -> str:
-    return f"{windows[0]['start'][:16]} .. {windows[-1]['end'][:16]}" if windows else "nothing due"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from bq_monitor.alerts.rules import events_of
 from bq_monitor.config import MonitorConfig
@@ -98,6 +99,23 @@ def make_plan(warehouse: Warehouse, config: MonitorConfig, as_of: datetime) -> t
     return planner.plan(
         windows, seen, looked_from, _read_stored(warehouse, planner, relation, windows), progress
     ), relation
+
+
+def preview(config: MonitorConfig, as_of: datetime | str | None = None) -> dict[str, Any]:
+    """What a run would do and read, as plain values; nothing is counted or written."""
+    warehouse = open_warehouse(config.warehouse, deadline_seconds=config.budget.deadline_seconds)
+    try:
+        moment = datetime.now(UTC) if as_of is None else parse_moment(as_of, config.window.timezone)
+        plan, relation = make_plan(warehouse, config, moment)
+        return {
+            "monitor": config.monitor,
+            "windows": [{"start": w.start.isoformat(), "end": w.end.isoformat()} for w in plan.windows],
+            "n_granules": sum(count.n_granules for count in plan.counts),
+            "n_rows": sum(count.n_rows for count in plan.counts),
+            "bytes": estimate_bytes(warehouse, plan, relation),
+        }
+    finally:
+        warehouse.close()
 
 
 def estimate_bytes(warehouse: Warehouse, plan: Plan, relation: Relation) -> int | None:
