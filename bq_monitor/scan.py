@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
 from bq_monitor.config import MonitorConfig
 from bq_monitor.measure.histogram import OTHER, UNSEEN, Buckets, Histogram, Moments
 from bq_monitor.timegrid import Granule
 from bq_monitor.warehouse.base import Dialect, Param, Relation, Row, Statement
+from bq_monitor.warehouse.bins import integer_bins
 from bq_monitor.warehouse.fragments import TIMES, accepts, value
 from bq_monitor.warehouse.identifiers import Expression, quote_column
 from bq_monitor.warehouse.render import render, translate
@@ -26,6 +24,7 @@ MAX_CODES_PER_STATEMENT = 60_000
 HASH_CHARACTERS = 16
 _FEATURES_TYPE = "ARRAY<STRUCT<position INT64, feature STRING, fallback INT64>>"
 _CODES_TYPE = "ARRAY<STRUCT<position INT64, hash STRING, bucket INT64>>"
+_BINS_TYPE = "ARRAY<STRUCT<bucket INT64, bins ARRAY<INT64>>>"
 
 
 def hash_label(salt: str, text: str) -> str:
@@ -256,8 +255,7 @@ def _bucket_params(features: Sequence[Counted], salt: str, dialect: Dialect) -> 
     codes: list[Row] = []
     for i, feature in enumerate(features):
         if feature.buckets.numeric:
-            edges = feature.buckets.edges
-            params[f"edges_{i}"] = Param("ARRAY<FLOAT64>", list(edges) if dialect == "bigquery" else _upper_ends(edges))
+            params |= _edge_params(i, feature.buckets.edges, dialect)
         else:
             hashes = [text if feature.labels_hashed else hash_label(salt, text) for text in feature.buckets.labels]
             codes += [{"position": i, "hash": text, "bucket": code} for code, text in enumerate(hashes)]
@@ -266,9 +264,11 @@ def _bucket_params(features: Sequence[Counted], salt: str, dialect: Dialect) -> 
     return params | {"features": Param(_FEATURES_TYPE, listed), "codes": Param(_CODES_TYPE, codes)}
 
 
-def _upper_ends(edges: Sequence[float]) -> list[float]:
-    """Edges for DuckDB's `(lower, upper]`: the float below each makes `[lower, upper)`; the largest float closes the last."""
-    return [float(np.nextafter(edge, -np.inf)) for edge in edges] + [sys.float_info.max]
+def _edge_params(i: int, edges: Sequence[float], dialect: Dialect) -> dict[str, Param]:
+    if dialect == "bigquery":
+        return {f"edges_{i}": Param("ARRAY<FLOAT64>", list(edges))}
+    ends, bins = integer_bins(edges)
+    return {f"ends_{i}": Param("ARRAY<INT64>", ends), f"bins_{i}": Param(_BINS_TYPE, bins)}
 
 
 def _used(sql: str, params: Mapping[str, Param], dialect: Dialect) -> dict[str, Param]:

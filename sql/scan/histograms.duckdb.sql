@@ -1,11 +1,12 @@
 -- Count each row of a log once, into the frozen buckets of a reference, per granule. Same contract as the BigQuery template.
--- Shape: DuckDB's native HISTOGRAM counts (lower, upper]; the edges come as the neighbouring float below each, which makes
---   them [lower, upper), and end with the largest float. NaN and infinities are kept out of it and counted beside.
+-- Shape: DuckDB's native HISTOGRAM counts the bits of each DOUBLE, read as an integer, into bins that warehouse/bins.py makes of
+--   the buckets; NaN and the infinities have bins of their own. That is exact, and much faster than bins of DOUBLEs.
+--   v_N is finite or NULL: to DuckDB NaN is above infinity (and ISFINITE is slower).
 -- Grain: one row per (granule, segment, feature); granule is NULL where there is no time column.
 -- Reads: the log, only its monitored columns. Partition filter: $start, $end on the time column.
 -- Moments are DuckDB's own, which do not cancel; what exceeds 1e150 is kept out of them (its square overflows) and undefines them.
--- Parameters: edges_N DOUBLE[] per numeric feature; features, codes (see scan.py); salt VARCHAR;
---   start, end, timezone with a time column; model_version with a version column.
+-- Parameters: ends_N BIGINT[] and bins_N STRUCT(bucket, bins)[] per numeric feature (see warehouse/bins.py); features, codes (see
+--   scan.py; cast, as DuckDB forgets the type of an empty list); salt VARCHAR; start, end, timezone with a time column; model_version with a version column.
 {% import "scan/time.duckdb.jinja" as clock %}
 {% macro moderate(f) %}
 {{ "CASE WHEN ABS(v_" ~ f.position ~ ") <= 1e150 THEN v_" ~ f.position ~ " END" if f.float else "v_" ~ f.position }}
@@ -17,8 +18,8 @@ WITH log AS NOT MATERIALIZED (
   SELECT
     {{ clock.granule(time) if time else "CAST(NULL AS TIMESTAMP)" }} AS granule{{ "," if features }}
 {% for f in numbers %}
-    {{ f.value }} AS x_{{ f.position }},
-    {{ "CASE WHEN ISFINITE(" ~ f.value ~ ") THEN " ~ f.value ~ " END" if f.float else f.value }} AS v_{{ f.position }}{{ "," if labels or not loop.last }}
+    CAST({{ f.value }} AS DOUBLE) AS x_{{ f.position }},
+    {{ "CASE WHEN ABS(" ~ f.value ~ ") < 'inf'::DOUBLE THEN " ~ f.value ~ " END" if f.float else f.value }} AS v_{{ f.position }}{{ "," if labels or not loop.last }}
 {% endfor %}
 {% for f in labels %}
     {{ f.value }} AS c_{{ f.position }}{{ "," if not loop.last }}
@@ -34,11 +35,8 @@ number_sums AS (
 {% for f in numbers %}
       {
         'position': {{ f.position }},
-        'n_rows': COUNT(*),
-        'n_given': COUNT(x_{{ f.position }}),
-        'n_nan': {{ "COUNT_IF(ISNAN(x_" ~ f.position ~ "))" if f.float else "0::BIGINT" }},
-        'n_pos_inf': {{ "COUNT_IF(x_" ~ f.position ~ " = 'inf'::DOUBLE)" if f.float else "0::BIGINT" }},
-        'counts': COALESCE(MAP_VALUES(HISTOGRAM(v_{{ f.position }}, $edges_{{ f.position }})), []),
+        'counts': LIST_PREPEND(COUNT(*) - COUNT(x_{{ f.position }}), MAP_VALUES(HISTOGRAM(CAST(CAST(x_{{ f.position }} AS BIT) AS BIGINT), $ends_{{ f.position }}))),
+        'bins': $bins_{{ f.position }},
         'mean': AVG({{ moderate(f) }}),
         'variance': VAR_POP({{ moderate(f) }}),
         'low': MIN(v_{{ f.position }}),
@@ -49,37 +47,30 @@ number_sums AS (
   FROM log
   GROUP BY granule
 {% else %}
-  SELECT CAST(NULL AS TIMESTAMP) AS granule, {'position': 0, 'n_rows': 0, 'n_given': 0, 'n_nan': 0, 'n_pos_inf': 0, 'counts': [0::BIGINT],
+  SELECT CAST(NULL AS TIMESTAMP) AS granule, {'position': 0, 'counts': [0::BIGINT], 'bins': [{'bucket': 0::BIGINT, 'bins': [1::BIGINT]}],
     'mean': 0.0, 'variance': 0.0, 'low': 0.0, 'high': 0.0} AS s
   WHERE FALSE
 {% endif %}
 ),
 number_counts AS (
-  SELECT granule, s, COALESCE(LIST_SUM(s.counts), 0)::BIGINT AS n_finite FROM number_sums
+  SELECT
+    granule,
+    s,
+    [{'bucket': b.bucket, 'n': LIST_SUM(LIST_SELECT(s.counts, b.bins))::BIGINT} FOR b IN s.bins] AS buckets
+  FROM number_sums
 ),
 number_rows AS (
   SELECT
     granule,
     s.position AS position,
-    s.n_rows AS n_rows,
-    s.n_rows - s.n_given AS n_null,
-    n_finite,
+    LIST_SUM([b.n FOR b IN buckets])::BIGINT AS n_rows,
+    s.counts[1]::BIGINT AS n_null,
+    COALESCE(LIST_SUM([b.n FOR b IN buckets IF b.bucket >= 0]), 0)::BIGINT AS n_finite,
     s.mean AS mean,
     s.variance * n_finite AS second_moment,
     s.low AS low,
     s.high AS high,
-    LIST_FILTER(
-      LIST_CONCAT(
-        [
-          {'bucket': -4::BIGINT, 'n': s.n_pos_inf},
-          {'bucket': -3::BIGINT, 'n': s.n_given - n_finite - s.n_nan - s.n_pos_inf},
-          {'bucket': -2::BIGINT, 'n': s.n_nan},
-          {'bucket': -1::BIGINT, 'n': s.n_rows - s.n_given}
-        ],
-        [{'bucket': (i - 1)::BIGINT, 'n': s.counts[i]::BIGINT} FOR i IN RANGE(1, LEN(s.counts) + 1)]
-      ),
-      LAMBDA b : b.n > 0
-    ) AS buckets
+    LIST_FILTER(buckets, LAMBDA b : b.n > 0) AS buckets
   FROM number_counts
 ),
 label_cells AS (
