@@ -6,7 +6,7 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bq_monitor.config import Feature, MonitorConfig
 from bq_monitor.errors import InputError
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 MAX_SAMPLE_ROWS = 500_000
 """Kinds and edges come from at most so many rows on DuckDB (a seeded sample beyond); counts are of every row."""
 _BATCH = 20
+Unfit = Literal["refuse", "exclude", "insist"]
+_KIND_OF_TYPE: dict[str, Kind] = {
+    **dict.fromkeys(NUMBERS, "numeric"), **dict.fromkeys(TIMES, "timestamp"), "STRING": "categorical",
+}  # fmt: skip
 
 
 def capture_reference(
@@ -53,11 +57,16 @@ def capture_reference(
         os.fspath(data) if isinstance(data, os.PathLike) else data, predictions, config
     )
     warehouse = open_warehouse(
-        config.warehouse, deadline_seconds=config.budget.deadline_seconds, max_bytes=config.budget.max_bytes_per_run
+        config.warehouse,
+        deadline_seconds=config.budget.deadline_seconds,
+        max_bytes=config.budget.max_bytes_per_run,
+        create=True,
     )
+    engine = warehouse
     try:
         local = not isinstance(with_predictions, str) or is_file(with_predictions)
-        engine = open_warehouse("duckdb://") if local and warehouse.dialect == "bigquery" else warehouse
+        if local and warehouse.dialect == "bigquery":
+            engine = open_warehouse("duckdb://")
         relation = _relation(engine, with_predictions)
         create_tables(warehouse)
         stored = load_references(warehouse, config.monitor)
@@ -67,11 +76,12 @@ def capture_reference(
             wanted_features(config, relation),
             monitor=config.monitor,
             version=version,
-            refuse=config.features != "auto",
+            unfit="exclude" if config.features == "auto" else "refuse",
             salt=stored[0].salt if stored else None,
         )
         return store_reference(warehouse, reference)
     finally:
+        engine.close()
         warehouse.close()
 
 
@@ -82,7 +92,7 @@ def build_reference(
     *,
     monitor: str,
     version: str,
-    refuse: bool,
+    unfit: Unfit,
     salt: str | None = None,
 ) -> Reference:
     """The reference of a relation, not stored.
@@ -90,13 +100,14 @@ def build_reference(
     Args:
         salt: of the label hashes; a monitor keeps one, so that capturing the same data again gives the same reference.
         wanted: the features to capture, each with its role.
-        refuse: whether a column that is no feature is an error (it was listed) or merely excluded (it was found).
+        unfit: what becomes of a column that detection takes for no feature (an identifier, a time): `refuse` is an error,
+            `exclude` lists it with the reason, `insist` counts it all the same; columns with a role are always counted.
     """
     sample = engine.sample(relation, MAX_SAMPLE_ROWS)
     profiles = profile_columns(engine, sample, [feature.name for feature, _ in wanted if feature.expression is None])
     if not next(iter(profiles.values())).n_rows if profiles else _is_empty(engine, relation):
         raise InputError.no_rows(relation.place)
-    chosen, excluded = _choose(wanted, profiles, relation, refuse=refuse)
+    chosen, excluded = _choose(wanted, profiles, relation, unfit)
     salt = salt or secrets.token_hex(8)
     planned = freeze_buckets(engine, relation, sample, chosen, salt)
     features = _count(engine, relation, planned, salt)
@@ -200,30 +211,31 @@ def _profile(row: Row, i: int, kind: str) -> Profile:
 
 
 def _choose(
-    wanted: Sequence[tuple[Feature, str]], profiles: Mapping[str, Profile], relation: Relation, *, refuse: bool
+    wanted: Sequence[tuple[Feature, str]], profiles: Mapping[str, Profile], relation: Relation, unfit: Unfit
 ) -> tuple[list[Planned], dict[str, str]]:
     """The features with their kinds, and the columns left out with the reason; listed ones are never left out silently."""
     chosen: list[Planned] = []
     excluded: dict[str, str] = {}
     for feature, role in wanted:
-        source_type = (
-            relation.columns.get(feature.name, "STRING") if feature.expression is None else _expression_type(feature)
-        )
+        source_type = relation.columns[feature.name] if feature.expression is None else _expression_type(feature)
         kind = _kind(feature, role, profiles.get(feature.name), source_type)
+        if isinstance(kind, Excluded) and feature.kind is None and (unfit == "insist" or role != "feature"):
+            kind = _KIND_OF_TYPE.get(source_type, kind)
+        if feature.sensitive and kind != "categorical" and not isinstance(kind, Excluded):
+            kind = Excluded(
+                f"{kind} and sensitive, which only categories can be; monitor an expression that makes classes of it"
+            )
         if isinstance(kind, Excluded):
             excluded[feature.name] = kind.reason
         else:
             chosen.append(Planned(feature, role, kind, source_type))
     roles = {feature.name: role for feature, role in wanted}
-    refused = [name for name in excluded if refuse or roles[name] != "feature"]
-    if refused:
+    if refused := [name for name in excluded if unfit != "exclude" or roles[name] != "feature"]:
         lines = "; ".join(f"{name!r} is {excluded[name]}" for name in refused)
         raise InputError(f"{relation.place}: not a feature: {lines}. Take it out of 'features', or correct the data.")
     if not chosen:
-        raise InputError(
-            f"{relation.place}: no column can be monitored: "
-            + "; ".join(f"{name!r} is {why}" for name, why in excluded.items())
-        )
+        found = "; ".join(f"{name!r} is {why}" for name, why in excluded.items())
+        raise InputError(f"{relation.place}: no column can be monitored: {found}")
     return chosen, excluded
 
 
@@ -268,7 +280,7 @@ def _count(
     return tuple(
         FeatureReference(
             item.feature.name, item.role, item.source_type, histograms[item.feature.name], item.feature.bins,
-            item.known, item.known_complete, item.labels_hashed,
+            item.known, item.known_complete, item.labels_hashed, item.n_singletons,
         )
         for item in planned
     )  # fmt: skip

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -36,6 +38,9 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 def main() -> NoReturn:
     """The entry point: a user's mistake ends in one paragraph and an exit code, never in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter still shows the rest
     try:
         code = cli(standalone_mode=False)  # click answers the code of Exit here
     except click.ClickException as error:
@@ -50,6 +55,13 @@ def main() -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except Exception:  # a fault of ours must not end with the code of drift
+        traceback.print_exc()
+        print(
+            f"error: this is a fault of bq-monitor {__version__}; please report it with the lines above",
+            file=sys.stderr,
+        )
+        sys.exit(70)
     sys.exit(code or CLEAN)
 
 
@@ -87,7 +99,7 @@ def init(config: Sequence[str], as_json: bool) -> None:
 
     urls = sorted({monitor.warehouse for monitor in load_configs(list(config))})
     for url in urls:
-        warehouse = open_warehouse(url)
+        warehouse = open_warehouse(url, create=True)
         try:
             create_tables(warehouse)
         finally:
@@ -176,7 +188,7 @@ def reference_list(config: Sequence[str], as_json: bool) -> None:
 
     found = []
     for monitor in load_configs(list(config)):
-        warehouse = open_warehouse(monitor.warehouse, deadline_seconds=monitor.budget.deadline_seconds)
+        warehouse = open_warehouse(monitor.warehouse, deadline_seconds=monitor.budget.deadline_seconds, read_only=True)
         try:
             found += load_references(warehouse, monitor.monitor)
         finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bq_monitor.capture import build_reference, profile_columns
 from bq_monitor.config import Feature
 from bq_monitor.errors import InputError
-from bq_monitor.measure.histogram import Histogram
+from bq_monitor.measure.histogram import NULL, OTHER, UNSEEN, Histogram, Moments
 from bq_monitor.measure.verdict import (
     Rule,
     Status,
@@ -195,7 +195,7 @@ def compare(
         roles = {name: role for name, role in ((prediction, "prediction"), (score, "score"), (label, "label")) if name}
         wanted = _wanted(before, features, roles, apart={time} if time else set())
         reference = build_reference(
-            warehouse, before, wanted, monitor="compare", version="", refuse=features is not None
+            warehouse, before, wanted, monitor="compare", version="", unfit="exclude" if features is None else "insist"
         )
         if features is None:
             reference = _without_constants(warehouse, reference, before, after)
@@ -221,6 +221,8 @@ def _rule(psi_threshold: float | None, js_threshold: float | None) -> Rule:
 
 def _relation(warehouse: DuckDBWarehouse, data: pd.DataFrame | str | os.PathLike[str], place: str) -> Relation:
     if not isinstance(data, str | os.PathLike):
+        if not hasattr(data, "columns"):
+            raise InputError(f"{place}: got {type(data).__name__}; allowed: a pandas DataFrame, or the path of a file.")
         return warehouse.frame(data, place)
     from bq_monitor.warehouse.identifiers import FILE_ENDINGS, is_file
 
@@ -283,7 +285,7 @@ def _without_constants(
 def _single_value(histogram: Histogram) -> str | None:
     """The name of the only value of a histogram; None when there are several (or it cannot be told)."""
     pairs = histogram.pairs()
-    if len(pairs) != 1:
+    if len(pairs) != 1 or pairs[0][0] in (OTHER, UNSEEN):
         return None
     moments = histogram.moments
     if moments is not None and moments.n and moments.min != moments.max:
@@ -297,8 +299,14 @@ def _compare_features(
     ready = {feature.name: feature.counted(after) for feature in reference.features}
     scan = Scan(after, tuple(item for item in ready.values() if not isinstance(item, str)), reference.salt)
     rows = {row["feature"]: row for statement in scan.statements("duckdb") for row in warehouse.query(statement)}
+    changed = [name for name, item in ready.items() if isinstance(item, str) and name in after.columns]
+    empty = {name for name, profile in profile_columns(warehouse, after, changed).items() if not profile.n_given}
+    n_current = warehouse.count_rows(after) if empty else 0
     compared = [
-        _compare_feature(feature, ready[feature.name], rows.get(feature.name), rule) for feature in reference.features
+        _compare_feature(
+            feature, ready[feature.name], rows.get(feature.name), rule, n_current if feature.name in empty else None
+        )
+        for feature in reference.features
     ]
     settled = settle([item.verdict for item in compared], rule.alpha)
     judged = [replace(item, verdict=verdict) for item, verdict in zip(compared, settled, strict=True)]
@@ -309,14 +317,21 @@ def _compare_features(
 
 
 def _compare_feature(
-    feature: FeatureReference, ready: object, row: Mapping[str, Any] | None, rule: Rule
+    feature: FeatureReference, ready: object, row: Mapping[str, Any] | None, rule: Rule, n_nulls: int | None
 ) -> FeatureComparison:
+    """Judge one column; `n_nulls` is the number of rows of a column without any value, whose type says nothing."""
     baseline = feature.histogram
-    if isinstance(ready, str):
+    if n_nulls is not None:
+        current = Histogram.from_pairs(baseline.buckets, [(NULL, n_nulls)], Moments() if baseline.moments else None)
+    elif isinstance(ready, str):
         verdict = not_evaluated(ready, n_baseline=baseline.n_rows)
         return FeatureComparison(feature.name, feature.kind, feature.role, verdict, baseline)
-    current = Histogram.empty(baseline.buckets) if row is None else histogram_from_row(row, baseline.buckets)
-    verdict = judge(baseline, current, replace(rule, n_bins=feature.n_bins), unseen_known=feature.known_complete)
+    else:
+        current = Histogram.empty(baseline.buckets) if row is None else histogram_from_row(row, baseline.buckets)
+    verdict = judge(
+        baseline, current, replace(rule, n_bins=feature.n_bins),
+        unseen_known=feature.known_complete, n_singletons=feature.n_singletons,
+    )  # fmt: skip
     return FeatureComparison(feature.name, feature.kind, feature.role, verdict, baseline, current)
 
 
@@ -333,18 +348,24 @@ def _prediction(compared: Sequence[FeatureComparison], positive: Any) -> Predict
 
 def _positive_rate(histogram: Histogram | None, positive: Any) -> float | None:
     """Share of the positive class among the predictions that are not NULL; None when the class cannot be told."""
-    if histogram is None or histogram.buckets.numeric or histogram.n_rows == histogram.n_null:
+    if histogram is None or histogram.n_rows == histogram.n_null:
         return None
     labels = histogram.buckets.labels
-    wanted = [str(positive), str(positive).lower()] if positive is not None else _POSITIVE_LABELS
-    found = [label for label in wanted if label in labels]
-    if positive is not None and not found:
+    if positive is not None and _as_label(positive) not in labels:
+        classes = ", ".join(labels) or "numbers, which have no class"
         raise InputError(
-            f"compare: positive: got {positive!r}; the prediction's classes are {', '.join(labels)}. Name one of them."
+            f"compare: positive: got {positive!r}; the prediction's classes are {classes}. Name one of them."
         )
-    if not found or (positive is None and len(labels) != 2):
-        return None
-    return histogram.n_of(labels.index(found[0])) / (histogram.n_rows - histogram.n_null)
+    known = [label for label in _POSITIVE_LABELS if label in labels and len(labels) == 2]
+    found = known if positive is None else [_as_label(positive)]
+    return histogram.n_of(labels.index(found[0])) / (histogram.n_rows - histogram.n_null) if found else None
+
+
+def _as_label(value: Any) -> str:
+    """A class as its label is written: booleans in lower case, whole numbers without a point."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _mean(histogram: Histogram | None) -> float | None:

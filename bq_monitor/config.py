@@ -89,6 +89,11 @@ class Source(_Section):
     id: str | None = None
 
 
+_OPTIONS_OF_KIND: dict[Kind, set[str]] = {
+    "numeric": {"bins"}, "timestamp": {"bins"}, "categorical": {"top_k", "sensitive"}, "ordinal": set(), "boolean": set(),
+}  # fmt: skip
+
+
 class Feature(_Section):
     """One monitored column; what is not said is detected when the reference is captured."""
 
@@ -106,6 +111,11 @@ class Feature(_Section):
         if (self.kind == "ordinal") != (self.order is not None):
             raise ValueError(
                 "kind 'ordinal' and 'order' go together; give both, the labels from lowest to highest, or neither"
+            )
+        unused = set() if self.kind is None else {"bins", "top_k", "sensitive"} - _OPTIONS_OF_KIND[self.kind]
+        if given := sorted(name for name in unused & self.model_fields_set if getattr(self, name)):
+            raise ValueError(
+                f"{', '.join(given)}: no meaning for kind {self.kind!r}; bins are for numbers, top_k and sensitive for categories"
             )
         if self.order is not None and len(set(self.order)) != len(self.order):
             raise ValueError(f"order: a label stands twice; got {self.order!r}; give each label once")
@@ -127,7 +137,7 @@ class WindowConfig(_Section):
     every: SpanField = Span(1, "d")
     delay: SpanField = Span(0, "h")
     timezone: ZoneField = ZoneInfo("UTC")
-    restate: SpanField = Span(0, "d")
+    restate: SpanField = Span(3, "d")
     start: Annotated[str | None, BeforeValidator(_parse_start)] = None
 
     @model_validator(mode="after")
@@ -140,7 +150,9 @@ class WindowConfig(_Section):
                 raise ValueError(f"{name}: got '{span}' with granule 'day'; use whole days, or granule 'hour'")
         offsets = {datetime(2024, month, 1, tzinfo=self.timezone).utcoffset() or timedelta() for month in (1, 7)}
         if self.granule == "hour" and len({offset % timedelta(hours=1) for offset in offsets}) > 1:
-            raise ValueError(f"timezone: got {self.timezone.key!r}, whose clocks change by half an hour; use granule 'day', or UTC")
+            raise ValueError(
+                f"timezone: got {self.timezone.key!r}, whose clocks change by half an hour; use granule 'day', or UTC"
+            )
         return self
 
     @property
@@ -215,6 +227,11 @@ class MonitorConfig(_Section):
     def _each_column_once(self) -> MonitorConfig:
         if isinstance(self.features, list):
             names = [feature.name for feature in self.features]
+            limit = 1.0 if self.detection.metric == "js_distance" else float("inf")
+            if high := [f.name for f in self.features if f.threshold is not None and f.threshold >= limit]:
+                raise ValueError(
+                    f"features: threshold of {', '.join(high)}: got 1 or more; js_distance lies between 0 and 1"
+                )
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"features: {', '.join(twice)} listed twice; name each feature once")
         return self
@@ -338,6 +355,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key is not a plain text", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
             seen.add(key.value)
@@ -347,7 +366,7 @@ class _Loader(yaml.SafeLoader):
 def _parse(place: str, text: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # PyYAML lets a date such as 2026-13-01 fail as a ValueError
         raise ConfigError(place, [f"not YAML: {' '.join(str(error).split())}; correct the line named"]) from None
 
 

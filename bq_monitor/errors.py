@@ -73,7 +73,9 @@ class BudgetError(WarehouseError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'x'?`, or nothing when no known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    listed = list(known)
+    same = [other for other in listed if other.lower() == name.lower()]
+    near = same or difflib.get_close_matches(name, listed, n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 

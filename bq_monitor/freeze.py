@@ -35,6 +35,7 @@ class Planned:
     buckets: Buckets | None = None
     known: tuple[str, ...] = ()
     known_complete: bool = True
+    n_singletons: int = 0
 
     @property
     def sql(self) -> str:
@@ -44,6 +45,11 @@ class Planned:
         else:
             expression = f"t.{quote_column(self.feature.name, 'bigquery')}"
         return value(self.kind, expression, self.source_type)
+
+    @property
+    def min_label_rows(self) -> int:
+        """What a model answers is no one's secret, and its rarest class may be the one that matters."""
+        return MIN_LABEL_ROWS if self.role == "feature" else 1
 
     @property
     def labels_hashed(self) -> bool:
@@ -84,9 +90,11 @@ def quantiles_statement(sample: Relation, batch: Sequence[Planned], dialect: Dia
 
 def labels_statement(relation: Relation, batch: Sequence[Planned], salt: str, dialect: Dialect) -> Statement:
     """The statement that answers the labels of categorical features, most frequent first."""
-    context = [{"position": i, "value": item.sql, "top_k": item.feature.top_k} for i, item in enumerate(batch)]
+    context = [
+        {"position": i, "value": item.sql, "top_k": item.feature.top_k, "min_rows": item.min_label_rows}
+        for i, item in enumerate(batch)
+    ]
     params = {
-        "min_rows": Param("INT64", MIN_LABEL_ROWS),
         "max_labels": Param("INT64", MAX_KNOWN_LABELS + 1),
         "salt": Param("STRING", salt),
     }
@@ -123,7 +131,10 @@ def _with_labels(item: Planned, rows: Sequence[Row]) -> Planned:
     labels = tuple(str(row["label_hash" if item.labels_hashed else "label"]) for row in listed)
     complete = len(rows) <= MAX_KNOWN_LABELS
     known = tuple(str(row["label_hash"]) for row in rows if row["label"] is None) if complete else ()
-    return replace(item, buckets=Buckets(item.kind, labels=labels), known=known, known_complete=complete)
+    once = sum(int(row["n"]) == 1 and row["label"] is None for row in rows) if complete else 0
+    return replace(
+        item, buckets=Buckets(item.kind, labels=labels), known=known, known_complete=complete, n_singletons=once
+    )
 
 
 def _with_declared_labels(item: Planned) -> Planned:

@@ -18,9 +18,9 @@ from bq_monitor.config import MonitorConfig
 from bq_monitor.errors import BudgetError, InputError
 from bq_monitor.measure.histogram import Histogram
 from bq_monitor.measure.verdict import judge, not_evaluated, settle
-from bq_monitor.plan import BEGINNING, Count, Judgement, Plan, Planner, Progress, Stored
+from bq_monitor.plan import BEGINNING, MAX_WINDOWS, Count, Judgement, Plan, Planner, Progress, Stored
 from bq_monitor.reference import FeatureReference, Reference, load_references
-from bq_monitor.results import DriftResult, RunResult, event_row, of_window, result_row, run_row
+from bq_monitor.results import DriftResult, RunResult, by_judgement, event_row, result_row, run_row
 from bq_monitor.scan import Counted, Scan, digest, histogram_from_row, log_scan, scan_definition_id
 from bq_monitor.timegrid import Window, parse_moment
 from bq_monitor.warehouse import open_warehouse, statements
@@ -60,7 +60,7 @@ def execute(
 ) -> RunResult:
     """`run` on an open warehouse."""
     started, clock = datetime.now(UTC), time.monotonic()
-    moment = started if as_of is None else parse_moment(as_of, config.window.timezone)
+    moment = _moment(as_of, config)
     plan, relation = make_plan(warehouse, config, moment)
     run_id = uuid.uuid4().hex
     for i, count in enumerate(plan.counts):
@@ -68,7 +68,7 @@ def execute(
         _store_counts(warehouse, plan, count, relation, run_id)
     histograms = _read_windows(warehouse, plan)
     results = _judge(plan, relation, histograms, progress)
-    events = [event for window in plan.windows for event in events_of(of_window(results, window), config)]
+    events = [event for found in by_judgement(results).values() for event in events_of(found, config)]
     outcome = RunResult(
         config.monitor, run_id, moment, tuple(results), tuple(events), sum(count.n_granules for count in plan.counts),
         warehouse.spent, time.monotonic() - clock,
@@ -91,9 +91,20 @@ def make_plan(warehouse: Warehouse, config: MonitorConfig, as_of: datetime) -> t
     earliest = None
     if progress.watermark is None and config.window.start is None:
         earliest = min((granule for granule, _ in _look(warehouse, planner, relation, BEGINNING)), default=None)
+        if earliest is None:
+            raise InputError(
+                f"{relation.place}: no rows of monitor {config.monitor!r}: none has a {config.source.timestamp!r} before {as_of:%Y-%m-%d %H:%M} UTC"
+                + (f" and passes source.filter {config.source.filter!r}" if config.source.filter else "")
+                + ". Check the log; to watch a log that is still empty, set window.start."
+            )
     after = planner.due_after(progress, earliest)
     start = config.window.start_moment() or progress.first_start or earliest
     windows = planner.candidates(after, start=start) if after else []
+    if len(windows) > MAX_WINDOWS:
+        raise InputError(
+            f"monitor {config.monitor!r}: {len(windows):,} windows are due since {windows[0].start:%Y-%m-%d}, at most {MAX_WINDOWS:,} make one run. "
+            "Is a row of the log dated wrongly? Set window.start to the first day that counts."
+        )
     looked_from = planner.look_from(progress, windows)
     seen = _look(warehouse, planner, relation, looked_from) if looked_from else {}
     return planner.plan(
@@ -101,12 +112,22 @@ def make_plan(warehouse: Warehouse, config: MonitorConfig, as_of: datetime) -> t
     ), relation
 
 
+def _moment(as_of: datetime | str | None, config: MonitorConfig) -> datetime:
+    """The moment to run for; one in the future would judge windows that are not over, and never look at them again."""
+    now = datetime.now(UTC)
+    moment = now if as_of is None else parse_moment(as_of, config.window.timezone)
+    if moment > now:
+        raise InputError(
+            f"as_of: got {moment:%Y-%m-%d %H:%M} UTC, which is to come; allowed: now ({now:%Y-%m-%d %H:%M} UTC) or before."
+        )
+    return moment
+
+
 def preview(config: MonitorConfig, as_of: datetime | str | None = None) -> dict[str, Any]:
     """What a run would do and read, as plain values; nothing is counted or written."""
-    warehouse = open_warehouse(config.warehouse, deadline_seconds=config.budget.deadline_seconds)
+    warehouse = open_warehouse(config.warehouse, deadline_seconds=config.budget.deadline_seconds, read_only=True)
     try:
-        moment = datetime.now(UTC) if as_of is None else parse_moment(as_of, config.window.timezone)
-        plan, relation = make_plan(warehouse, config, moment)
+        plan, relation = make_plan(warehouse, config, _moment(as_of, config))
         return {
             "monitor": config.monitor,
             "windows": [{"start": w.start.isoformat(), "end": w.end.isoformat()} for w in plan.windows],
@@ -120,11 +141,9 @@ def preview(config: MonitorConfig, as_of: datetime | str | None = None) -> dict[
 
 def estimate_bytes(warehouse: Warehouse, plan: Plan, relation: Relation) -> int | None:
     """Bytes that the scans of a plan would read; None where the warehouse does not count bytes."""
-    sizes = [
-        warehouse.estimate(s)
-        for count in plan.counts
-        for s in _count_scan(warehouse, plan, count, relation, "estimate").statements(warehouse.dialect)
-    ]
+    scans = (_count_scan(warehouse, plan, count, relation, "") for count in plan.counts)
+    reading = (replace(scan, into=None, keys={}) for scan in scans)  # a look may be read-only
+    sizes = [warehouse.estimate(s) for scan in reading for s in scan.statements(warehouse.dialect)]
     known = [size for size in sizes if size is not None]
     return sum(known) if known or not sizes else None
 
@@ -230,19 +249,18 @@ def _judge(
     plan: Plan, relation: Relation, histograms: Mapping[tuple[int, str], Row], progress: Progressed
 ) -> list[DriftResult]:
     """Judge every expected feature of every window; p-values are corrected over the tests of each window."""
+    rows_of: dict[int, dict[str, Row]] = {}
+    for (i, feature), row in histograms.items():
+        rows_of.setdefault(i, {})[feature] = row
+    pending: dict[Window, list[DriftResult]] = {}
+    for i, judgement in enumerate(plan.judgements):
+        progress("judge", i, len(plan.judgements))
+        found = _judge_window(plan.config, judgement, relation, rows_of.get(i, {}))
+        pending.setdefault(judgement.window, []).extend(found)
     results: list[DriftResult] = []
-    for done, window in enumerate(plan.windows):
-        progress("judge", done, len(plan.windows))
-        pending = [
-            result
-            for i, judgement in enumerate(plan.judgements)
-            if judgement.window == window
-            for result in _judge_window(
-                plan.config, judgement, relation, {name: row for (k, name), row in histograms.items() if k == i}
-            )
-        ]
-        settled = settle([result.verdict for result in pending], plan.config.detection.alpha)
-        results += [replace(result, verdict=verdict) for result, verdict in zip(pending, settled, strict=True)]
+    for window in sorted(pending):
+        settled = settle([result.verdict for result in pending[window]], plan.config.detection.alpha)
+        results += [replace(result, verdict=v) for result, v in zip(pending[window], settled, strict=True)]
     return results
 
 
@@ -272,7 +290,7 @@ def _judge_feature(
     else:
         current = Histogram.empty(baseline.buckets) if row is None else histogram_from_row(row, baseline.buckets)
         rule = config.rule(_thresholds(config).get(feature.name), feature.n_bins)
-        verdict = judge(baseline, current, rule, unseen_known=feature.known_complete)
+        verdict = judge(baseline, current, rule, unseen_known=feature.known_complete, n_singletons=feature.n_singletons)
     return DriftResult(judgement, feature.name, feature.role, feature.kind, verdict)
 
 

@@ -18,6 +18,8 @@ from bq_monitor.reference import Reference
 from bq_monitor.scan import digest, scan_definition_id
 from bq_monitor.timegrid import Window
 
+MAX_WINDOWS = 5000
+"""More due windows than this in one run are a mistake in the log's times or in the configuration."""
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
 """Where a monitor without `window.start` begins to look for its log's earliest granule."""
 
@@ -142,9 +144,11 @@ class Planner:
     ) -> Plan:
         """The plan, from the rows seen in the log since `looked_from` and those stored before."""
         rows = self._rows(seen, looked_from, stored)
-        judgements = [
-            j for window in windows for j in self._judgements(window, rows) if j.verdict_key not in stored.verdict_keys
-        ]
+        by_granule: dict[datetime, dict[str, int]] = {}
+        for (granule, version), n in rows.items():
+            by_granule.setdefault(granule, {})[version] = n
+        found = (j for window in windows for j in self._judgements(window, by_granule))
+        judgements = [judgement for judgement in found if judgement.verdict_key not in stored.verdict_keys]
         needed = {granule for j in judgements for granule in self.grid.granules(j.window)}
         counts = [
             count for reference in self.targets()
@@ -170,20 +174,23 @@ class Planner:
     def _version(self, reference: Reference) -> str:
         return reference.model_version if self.config.source.model_version else ""
 
-    def _judgements(self, window: Window, rows: GranuleRows) -> list[Judgement]:
-        granules = set(self.grid.granules(window))
-        present = {version for granule, version in rows if granule in granules}
-        if not present and self.newest:
-            present = {self._version(self.newest)}
-        return [self._judgement(window, version, granules, rows) for version in sorted(present)]
+    def _judgements(self, window: Window, by_granule: Mapping[datetime, Mapping[str, int]]) -> list[Judgement]:
+        data: dict[str, list[tuple[datetime, int]]] = {}
+        for granule in self.grid.granules(window):
+            for version, n in by_granule.get(granule, {}).items():
+                data.setdefault(version, []).append((granule, n))
+        if not data and self.newest:
+            data = {self._version(self.newest): []}
+        return [self._judgement(window, version, data[version]) for version in sorted(data)]
 
-    def _judgement(self, window: Window, version: str, granules: set[datetime], rows: GranuleRows) -> Judgement:
+    def _judgement(self, window: Window, version: str, data: Sequence[tuple[datetime, int]]) -> Judgement:
         by_version = self.config.source.model_version is not None
         reference = self.in_force.get(version) if by_version else self.newest
-        data = sorted((granule, n) for (granule, v), n in rows.items() if v == version and granule in granules)
         n_rows = sum(n for _, n in data)
+        # rows of a version without a reference are not stored: before the days looked at anew, they are not known any more
+        seen = data if reference else None
         key = digest(
-            [self._rule_identity(), reference.reference_id if reference else version, window.start, window.end, data]
+            [self._rule_identity(), reference.reference_id if reference else version, window.start, window.end, seen]
         )
         if reference is None:
             named = f"version {version!r}" if by_version else "this monitor"

@@ -27,6 +27,7 @@ class FeatureReference:
         known: salted hashes of the labels that training saw and that are not buckets.
         known_complete: False when there were too many to remember; unseen labels then cannot be told.
         labels_hashed: whether the labels are salted hashes (`sensitive: true`).
+        n_singletons: training rows (counted as OTHER) whose label occurs once.
     """
 
     name: str
@@ -37,6 +38,7 @@ class FeatureReference:
     known: tuple[str, ...] = ()
     known_complete: bool = True
     labels_hashed: bool = False
+    n_singletons: int = 0
 
     @property
     def kind(self) -> Kind:
@@ -149,6 +151,7 @@ def _feature_row(feature: FeatureReference) -> Row:
             for code, n in zip(buckets.codes, histogram.counts, strict=True)
         ],
         "known_hashes": list(feature.known), "known_complete": feature.known_complete, "labels_hashed": feature.labels_hashed,
+        "n_singletons": feature.n_singletons,
     }  # fmt: skip
 
 
@@ -176,5 +179,5 @@ def _feature_from_row(row: Row) -> FeatureReference:
     buckets = Buckets(row["kind"], edges, labels)
     return FeatureReference(
         row["feature"], row["role"], row["source_type"], histogram_from_row(row, buckets), row["n_bins"],
-        tuple(row["known_hashes"]), row["known_complete"], row["labels_hashed"],
+        tuple(row["known_hashes"]), row["known_complete"], row["labels_hashed"], row["n_singletons"],
     )  # fmt: skip

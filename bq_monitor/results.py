@@ -108,20 +108,27 @@ def event_row(event: Event, outcome: RunResult, computed_at: datetime) -> Row:
 
 
 def run_row(plan: Plan, outcome: RunResult, started: datetime, finished: datetime) -> Row:
-    newest = [result.verdict for result in of_window(outcome.results, plan.windows[-1])]
+    window = plan.windows[-1]
+    newest = [[r.verdict for r in found] for (w, _), found in by_judgement(outcome.results).items() if w == window]
+    limit = plan.config.detection.share_drifted
     return {
         "monitor": outcome.monitor, "run_id": outcome.run_id, "started_at": started, "finished_at": finished, "as_of": outcome.as_of,
         "coverage_key": plan.coverage_key, "granules_to": plan.granules_to, "window_end": plan.watermark,
         "n_windows": len(plan.windows), "n_granules_counted": outcome.n_granules_counted,
         "n_ok": outcome.count("ok"), "n_drift": outcome.count("drift"), "n_not_evaluated": outcome.count("not_evaluated"),
-        "share_drifted": share_drifted(newest), "dataset_drift": dataset_drifted(newest, plan.config.detection.share_drifted),
+        "share_drifted": max((share for share in map(share_drifted, newest) if share is not None), default=None),
+        "dataset_drift": any(dataset_drifted(verdicts, limit) for verdicts in newest),
         "bytes_processed": outcome.cost.bytes_processed, "slot_ms": outcome.cost.slot_ms,
         "duration_seconds": outcome.duration_seconds, "package_version": __version__,
     }  # fmt: skip
 
 
-def of_window(results: Iterable[DriftResult], window: Window) -> list[DriftResult]:
-    return [result for result in results if result.judgement.window == window]
+def by_judgement(results: Iterable[DriftResult]) -> dict[tuple[Window, str], list[DriftResult]]:
+    """Results by window and model version, in their order."""
+    groups: dict[tuple[Window, str], list[DriftResult]] = {}
+    for result in results:
+        groups.setdefault((result.judgement.window, result.judgement.model_version), []).append(result)
+    return groups
 
 
 def _wholly_unevaluated(results: Sequence[DriftResult]) -> set[str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bq_monitor.results import by_judgement
+
 if TYPE_CHECKING:
     from bq_monitor.comparison import Comparison
     from bq_monitor.demo import DemoResult
@@ -72,32 +74,33 @@ def run_table(outcome: RunResult) -> TextTable:
     """What a run found: a line a feature, or, when it caught up on several windows, a line a window."""
     if len(outcome.windows) > 1:
         return _windows_table(outcome)
+    versions = {r.judgement.model_version for r in outcome.results}
     rows = [
         (
-            r.feature, r.verdict.status, _number(r.verdict.drift_score), _number(r.verdict.divergences.js_distance),
-            f"{r.verdict.n_current:,}", r.verdict.reason or "",
+            r.feature, *([r.judgement.model_version] if len(versions) > 1 else []), r.verdict.status, _number(r.verdict.drift_score),
+            _number(r.verdict.divergences.js_distance), f"{r.verdict.n_current:,}", r.verdict.reason or "",
         )
         for r in outcome.results
     ]  # fmt: skip
     (window,) = outcome.windows
     title = f"{outcome.monitor}: {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC"
-    return TextTable(title, ("feature", "status", "drift score", "JS distance", "rows", "reason"), rows)
+    version = ("version",) if len(versions) > 1 else ()
+    return TextTable(title, ("feature", *version, "status", "drift score", "JS distance", "rows", "reason"), rows)
 
 
 def _windows_table(outcome: RunResult) -> TextTable:
     rows = []
-    for window in outcome.windows:
-        found = [r for r in outcome.results if r.judgement.window == window]
+    for (window, version), found in by_judgement(outcome.results).items():
         drifted = [r.feature for r in found if r.verdict.status == "drift"]
         missed = [r for r in found if r.verdict.status == "not_evaluated"]
         why = "; ".join(sorted({r.verdict.reason or "" for r in missed}))
         names = "all" if len(missed) == len(found) else ", ".join(r.feature for r in missed)
         rows.append((
-            f"{window.start:%Y-%m-%d %H:%M}", f"{window.end:%Y-%m-%d %H:%M}", f"{max(r.verdict.n_current for r in found):,}",
+            f"{window.start:%Y-%m-%d %H:%M}", f"{window.end:%Y-%m-%d %H:%M}", version, f"{max(r.verdict.n_current for r in found):,}",
             ", ".join(drifted), f"{names}: {why}" if missed else "",
         ))  # fmt: skip
     title = f"{outcome.monitor}: {len(outcome.windows)} windows (UTC)"
-    return TextTable(title, ("from", "to", "rows", "drifted", "not evaluated"), rows)
+    return TextTable(title, ("from", "to", "version", "rows", "drifted", "not evaluated"), rows)
 
 
 def comparison_table(result: Comparison) -> TextTable:

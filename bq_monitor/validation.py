@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bq_monitor.config import MonitorConfig
-from bq_monitor.errors import BqMonitorError, did_you_mean
+from bq_monitor.errors import BqMonitorError, InputError, did_you_mean
 from bq_monitor.reference import load_references
 from bq_monitor.scan import log_scan
 from bq_monitor.warehouse import open_warehouse
@@ -21,10 +21,17 @@ def check_live(config: MonitorConfig) -> list[str]:
     Raises:
         WarehouseError: the warehouse cannot be reached at all.
     """
-    warehouse = _open(config)
+    try:
+        warehouse = _open(config)
+    except InputError as error:
+        return [str(error)]
     try:
         relation = warehouse.relation(config.source.table)
-        return [*_log_faults(config, relation), *_feature_faults(config, relation), *_state_faults(config, warehouse)]
+        return [
+            *_log_faults(config, warehouse, relation),
+            *_feature_faults(config, relation),
+            *_state_faults(config, warehouse),
+        ]
     except BqMonitorError as error:
         if error.exit_code != 2:
             raise
@@ -36,6 +43,10 @@ def check_live(config: MonitorConfig) -> list[str]:
 def _open(config: MonitorConfig) -> Warehouse:
     """A look must not make a database file: one that is not there yet is stood in for by an empty one in memory."""
     scheme, _, path = config.warehouse.partition("://")
+    if scheme == "duckdb" and path and not Path(path).absolute().parent.is_dir():
+        raise InputError(
+            f"warehouse: {config.warehouse!r}: no folder {str(Path(path).absolute().parent)!r}. Make it, or correct the path."
+        )
     if scheme == "duckdb" and is_file(config.source.table) and not Path(path).exists():
         return open_warehouse("duckdb://")
     return open_warehouse(
@@ -43,10 +54,10 @@ def _open(config: MonitorConfig) -> Warehouse:
     )
 
 
-def _log_faults(config: MonitorConfig, relation: Relation) -> list[str]:
+def _log_faults(config: MonitorConfig, warehouse: Warehouse, relation: Relation) -> list[str]:
     now = datetime.now(UTC)
     try:
-        log_scan(config, relation, now, now)
+        warehouse.estimate(log_scan(config, relation, now, now).granules(warehouse.dialect))
     except BqMonitorError as error:
         return [str(error)]
     return []

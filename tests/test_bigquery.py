@@ -63,8 +63,13 @@ class Service:
             self.jobs[job_id] = job
         return job
 
-    def get_job(self, job_id: str) -> Job:
+    def get_job(self, job_id: str, *, location: str | None) -> Job:
+        assert location == "EU"
         return self.jobs[job_id]
+
+    def list_tables(self, dataset: str) -> list[SimpleNamespace]:
+        assert dataset == "acme-ml.monitoring"
+        return []
 
     def get_table(self, name: str) -> SimpleNamespace:
         if name not in self.tables:
@@ -97,7 +102,8 @@ def test_a_query_carries_its_parameters_labels_and_cap(warehouse: BigQueryWareho
     assert asked.config.labels == {"application": "bq-monitor", "step": "read-rows"}
     assert asked.config.maximum_bytes_billed == 5000
     assert asked.config.use_legacy_sql in (None, False)
-    assert service.jobs[asked.id].waited == [{"timeout": 60, "job_retry": None}]
+    (waited,) = service.jobs[asked.id].waited
+    assert (waited["timeout"], waited["job_retry"], waited["retry"].timeout) == (60, None, 60)
     assert warehouse.spent == JobStats(1000, 20)
 
 

@@ -106,6 +106,48 @@ def test_a_locked_database_is_exit_4(files: Path) -> None:
     assert "locked by another process" in found.stderr
 
 
+def test_looking_makes_no_database_and_a_mistyped_path_is_said(files: Path) -> None:
+    """plan, run and reference list answer exit 2 where no database is; only init and capture make one."""
+    config = str(files / "loans.yaml")
+    for command in (["plan", config], ["run", config], ["reference", "list", config]):
+        found = call(*command)
+        assert (found.returncode, "no such database" in found.stderr) == (2, True)
+    assert not (files / "monitor.duckdb").exists()
+
+
+def test_a_fleet_runs_on_past_a_broken_monitor(files: Path) -> None:
+    """One monitor's missing log is told and counted in the exit code; the next one is still judged."""
+    fleet = files / "fleet"
+    fleet.mkdir()
+    good = yaml.safe_load((files / "loans.yaml").read_text())
+    broken = {**good, "monitor": "a_broken", "source": {"table": f"{files}/nowhere.parquet", "timestamp": "ts"}}
+    for config in (good, broken):
+        (fleet / f"{config['monitor']}.yaml").write_text(yaml.safe_dump(config))
+        training = str(files / "training.parquet")
+        call("reference", "capture", str(fleet / f"{config['monitor']}.yaml"), "--data", training, "--version", "1")
+    found = call("run", str(fleet), "--as-of", "2026-01-19")
+    assert found.returncode == 2
+    assert "nowhere.parquet" in found.stderr
+    assert "loans: 2 windows" in found.stdout
+
+
+def test_a_filter_that_cannot_run_is_found_by_validate(files: Path) -> None:
+    """A filter whose types do not fit is a fault of the configuration, before anything runs."""
+    config = yaml.safe_load((files / "loans.yaml").read_text())
+    config["source"]["filter"] = "STARTS_WITH(amount, 'x')"
+    (files / "loans.yaml").write_text(yaml.safe_dump(config))
+    found = call("validate", str(files / "loans.yaml"))
+    assert found.returncode == 2
+    assert "source.filter" in found.stdout
+
+
+def test_output_survives_a_terminal_without_unicode(files: Path) -> None:
+    """A column name that the terminal cannot show is escaped; the exit code stays that of the verdict."""
+    pd.DataFrame({"größe": np.linspace(0, 1, 100)}).to_parquet(files / "a.parquet")
+    found = call("compare", str(files / "a.parquet"), str(files / "a.parquet"), "--json", PYTHONIOENCODING="ascii")
+    assert found.returncode == 0, found.stderr
+
+
 def bad_input(folder: Path) -> dict[str, list[str]]:
     """Every kind of bad input that users meet, as arguments."""
     good = yaml.safe_load((folder / "loans.yaml").read_text())
@@ -120,6 +162,7 @@ def bad_input(folder: Path) -> dict[str, list[str]]:
     (folder / "broken.csv").write_text("amount,region\n1,north\n2,south,east,west\n3,north\n")
     (folder / "other.csv").write_text("colour\nred\nblue\n")
     (folder / "text.csv").write_text("amount,region\nmany,north\nfew,south\n")
+    (folder / "h.yaml").write_text("monitor: m\nwindow: {start: 2026-13-01}\n")
     capture = ["reference", "capture"]
     numeric = config("c.yaml", features=[{"name": "amount", "kind": "numeric"}])
     backtick = {"table": "acme-ml.serving.lo`ans", "timestamp": "ts"}
@@ -138,6 +181,9 @@ def bad_input(folder: Path) -> dict[str, list[str]]:
         "backtick": ["validate", "--offline", config("e.yaml", warehouse="bigquery://acme-ml/monitoring", source=backtick)],
         "missing file": ["compare", training, str(folder / "nowhere.parquet")],
         "not supported yet": ["validate", "--offline", config("f.yaml", segments=["region"])],
+        "no rows": ["run", config("g.yaml", source={**good["source"], "filter": "region = 'west'"}, window={"length": "7d", "every": "7d"})],
+        "moment to come": ["plan", str(folder / "loans.yaml"), "--as-of", "2999-01-01"],
+        "bad date": ["validate", "--offline", str(folder / "h.yaml")],
         "bad moment": ["plan", str(folder / "loans.yaml"), "--as-of", "yesterday"],
         "unwritable output": ["compare", training, log, "--output", str(folder / "no" / "report.json")],
         "unknown option": ["compare", training, log, "--colour"],
@@ -147,14 +193,14 @@ def bad_input(folder: Path) -> dict[str, list[str]]:
 KINDS = (
     "unknown key", "missing column", "missing column of a log", "wrong type", "wrong type in YAML", "empty file", "file without rows",
     "broken row", "directory", "no common column", "unreadable gs:// path", "backtick", "missing file", "not supported yet",
-    "bad moment", "unwritable output", "unknown option",
+    "bad moment", "no rows", "moment to come", "bad date", "unwritable output", "unknown option",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_bad_input_is_exit_2_with_one_paragraph(files: Path, kind: str) -> None:
     """A user's mistake ends in one paragraph on stderr that names the place, never in a traceback."""
-    if kind == "missing column of a log":
+    if kind in ("missing column of a log", "no rows", "moment to come", "bad moment"):
         captured = call(
             "reference",
             "capture",

@@ -256,7 +256,6 @@ def test_files_and_frames_give_one_answer(tmp_path: Path, rng: np.random.Generat
         ),
         ({"positive": "yes"}, "positive: got 'yes' without a prediction"),
         ({"score": "region"}, "'region' is of type STRING, which cannot be numeric"),
-        ({"features": ["at"]}, "not a feature: 'at' is a time"),
     ],
 )
 def test_wrong_options_are_input_errors(options: dict[str, Any], match: str, rng: np.random.Generator) -> None:
@@ -287,3 +286,60 @@ def test_wrong_data_is_an_input_error(tmp_path: Path, rng: np.random.Generator) 
         compare(data, "table")
     with pytest.raises(InputError, match="every column is constant"):
         compare(pd.DataFrame({"a": [1] * 90}), pd.DataFrame({"a": [2] * 90}))
+
+
+def test_listed_columns_are_compared_even_when_detection_would_leave_them_out(rng: np.random.Generator) -> None:
+    """Whoever names a column means it: a unique whole number is numeric, a time a timestamp, a unique text categorical."""
+
+    def data(shift: int) -> pd.DataFrame:
+        order = rng.permutation(2000) + shift
+        times = pd.Timestamp("2026-01-01") + pd.to_timedelta(order, unit="h")
+        return pd.DataFrame({"price": order * 7 + 1000, "at": times, "code": [f"c{i}" for i in order]})
+
+    same = compare(data(0), data(0), features=["price", "at", "code"])
+    assert [(item.feature, item.kind, item.status) for item in same.features] == [
+        ("price", "numeric", "ok"), ("at", "timestamp", "ok"), ("code", "categorical", "ok"),
+    ]  # fmt: skip
+    moved = compare(data(0), data(5000), features=["price", "at"])
+    assert {item.status for item in moved.features} == {"drift"}
+    auto = compare(data(0), data(0).assign(x=1.5), prediction="price")
+    assert {item.feature: item.status for item in auto.features} == {
+        "price": "ok",
+        "at": "excluded",
+        "code": "excluded",
+    }
+
+
+def test_a_column_that_lost_all_its_values_is_drift(tmp_path: Path, rng: np.random.Generator) -> None:
+    """In a CSV a column without values has no type; it is all NULL, which is a change, not a change of type."""
+    before = pd.DataFrame({"amount": rng.normal(size=500), "region": ["n", "s"] * 250})
+    before.to_csv(tmp_path / "before.csv", index=False)
+    before.assign(amount=None).to_csv(tmp_path / "after.csv", index=False)
+    for after in (str(tmp_path / "after.csv"), before.assign(amount=None)):
+        found = compare(str(tmp_path / "before.csv"), after)
+        (amount,) = [item for item in found.features if item.feature == "amount"]
+        assert (amount.status, amount.verdict.null_share_current) == ("drift", 1.0)
+
+
+def test_a_column_of_rare_labels_that_became_one_is_drift() -> None:
+    """Labels too rare to be named are not one value: what they turned into is compared, not excluded as constant."""
+    before = pd.DataFrame({"code": [f"c{i % 150}" for i in range(300)], "x": [0.5, 1.5] * 150})
+    found = compare(before, before.assign(code="X"))
+    assert {item.feature: item.status for item in found.features}["code"] == "drift"
+
+
+def test_columns_with_dots_and_quotes_are_compared(rng: np.random.Generator) -> None:
+    """Names that SQL would read as paths or ends of names are only names."""
+    names = ["default.payment.next.month", 'say "when"', "per cent %", "größe", "a.b.c d"]
+    data = pd.DataFrame({name: rng.normal(size=200) for name in names})
+    found = compare(data, data)
+    assert {item.feature: item.status for item in found.features} == dict.fromkeys(names, "ok")
+
+
+def test_the_rarest_class_of_a_prediction_keeps_its_name() -> None:
+    """What a model answers is not folded for privacy: three positives of 400 are a rate of 0.0075."""
+    data = pd.DataFrame({"x": [0.5, 1.5] * 200, "p": [1.0] * 3 + [0.0] * 397})
+    for positive in (1, 1.0, "1"):
+        found = compare(data, data, prediction="p", positive=positive)
+        assert found.prediction is not None
+        assert found.prediction.positive_rate == {"baseline": 0.0075, "current": 0.0075}

@@ -277,4 +277,21 @@ def test_hours_need_a_zone_that_changes_by_whole_hours() -> None:
     window = {"granule": "hour", "length": "6h", "every": "1h", "timezone": "Australia/Lord_Howe"}
     with pytest.raises(ConfigError, match=r"window: timezone: got 'Australia/Lord_Howe'"):
         parse_config(mapping(window=window))
-    assert parse_config(mapping(window={"timezone": "Australia/Lord_Howe"})).window.timezone.key == "Australia/Lord_Howe"
+    assert (
+        parse_config(mapping(window={"timezone": "Australia/Lord_Howe"})).window.timezone.key == "Australia/Lord_Howe"
+    )
+
+
+@pytest.mark.parametrize(
+    ("feature", "words"),
+    [
+        ({"name": "x", "threshold": 1.5}, "threshold of x: got 1 or more"),
+        ({"name": "x", "kind": "categorical", "bins": 5}, "bins: no meaning for kind 'categorical'"),
+        ({"name": "x", "kind": "numeric", "top_k": 5}, "top_k: no meaning for kind 'numeric'"),
+        ({"name": "x", "kind": "numeric", "sensitive": True}, "sensitive: no meaning for kind 'numeric'"),
+    ],
+)
+def test_an_option_without_effect_is_refused(feature: dict[str, Any], words: str) -> None:
+    """What would do nothing is said, not accepted."""
+    with pytest.raises(ConfigError, match=words):
+        parse_config(mapping(features=[feature]))

@@ -308,3 +308,31 @@ def test_hours_are_granules_too(lab: Lab) -> None:
     assert [window.end.hour for window in result.windows] == [3, 4, 5]
     assert {r.verdict.n_current for r in result.results} == {120}
     assert result.n_granules_counted == 5
+
+
+def test_a_row_dated_wrongly_is_an_error_not_an_endless_run(tmp_path: Path, rng: np.random.Generator) -> None:
+    """One row of 1970 would make 20,000 windows; the message says which day it is and what to set."""
+    config = make_config(tmp_path, features=["amount"], window={"length": "1d", "every": "1d"})
+    capture_reference(pd.DataFrame({"amount": rng.normal(size=500)}), config, version="1")
+    times = [pd.Timestamp("1970-01-01"), *pd.date_range("2026-01-01", periods=99, freq="h")]
+    pd.DataFrame({"amount": rng.normal(size=100), "ts": times}).to_parquet(tmp_path / "log.parquet")
+    with pytest.raises(InputError, match=r"due since 1970-01-01.*Set window.start"):
+        run(config, "2026-01-10")
+
+
+def test_drift_of_one_version_is_not_charged_to_the_other(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Version 2 drifts as a whole, version 1 does not: the event of the data set names version 2 alone."""
+    source = {"table": f"{tmp_path}/log.parquet", "timestamp": "ts", "model_version": "version"}
+    config = make_config(tmp_path, features=["a", "b"], source=source)
+    training = pd.DataFrame({"a": rng.normal(size=2000), "b": rng.normal(size=2000)})
+    for version in ("1", "2"):
+        capture_reference(training, config, version=version)
+    parts = [
+        pd.DataFrame({"a": rng.normal(shift, 1, 700), "b": rng.normal(shift, 1, 700), "version": version})
+        for version, shift in (("1", 0), ("2", 2))
+    ]
+    days = np.repeat(pd.date_range("2026-01-05", periods=7), 100)
+    pd.concat([part.assign(ts=days) for part in parts]).to_parquet(tmp_path / "log.parquet")
+    events = run(config, "2026-01-12").events
+    assert {event.judgement.model_version for event in events} == {"2"}
+    assert sorted(event.kind for event in events) == ["dataset_drift", "drift", "drift"]

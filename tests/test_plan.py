@@ -113,7 +113,7 @@ def test_a_rerun_has_nothing_to_do() -> None:
 
 def test_each_day_is_counted_once_though_seven_windows_hold_it() -> None:
     """Daily windows of seven days: every tick counts one new day, and looks at no older one."""
-    monitor = Monitor(config(), daily("01-01", 20))
+    monitor = Monitor(config(restate="0d"), daily("01-01", 20))
     monitor.run(day("01-10"))
     for d in range(11, 15):
         plan = monitor.run(day(f"01-{d}"))
@@ -250,7 +250,7 @@ def test_a_log_without_versions_is_judged_against_the_newest_reference() -> None
 
 def test_a_new_reference_counts_only_what_comes_into_new_windows() -> None:
     """After a new reference the days of the windows still due are counted against it; judged windows stand."""
-    monitor = Monitor(config(), daily("01-01", 20))
+    monitor = Monitor(config(restate="0d"), daily("01-01", 20))
     monitor.run(day("01-10"))
     monitor.references.insert(0, reference("2", "new"))
     plan = monitor.run(day("01-11"))

@@ -317,3 +317,10 @@ def test_columns_that_are_no_features_stay_apart_from_auto(tmp_path: Path, rng: 
     assert reference.excluded == {}
     assert date.fromisoformat(reference.to_dict()["captured_at"][:10]) == reference.captured_at.date()
     assert OTHER in reference.features[1].histogram.buckets.codes
+
+
+def test_a_sensitive_column_that_turns_out_numeric_is_refused(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Edges and extremes would show values of people; only categories can be sensitive."""
+    config = make_config(tmp_path, features=[{"name": "salary", "sensitive": True}])
+    with pytest.raises(InputError, match="'salary' is numeric and sensitive"):
+        capture_reference(pd.DataFrame({"salary": rng.normal(size=500)}), config, version="1")

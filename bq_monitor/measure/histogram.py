@@ -28,7 +28,6 @@ NULL, NAN, NEG_INF, POS_INF, OTHER, UNSEEN = -1, -2, -3, -4, -5, -6
 SPECIAL_NAMES: Mapping[int, str] = {
     NULL: "NULL", NAN: "NaN", NEG_INF: "-Inf", POS_INF: "+Inf", OTHER: "other", UNSEEN: "unseen",
 }  # fmt: skip
-RARE_OR_NEW = "other or unseen"
 MOMENT_LIMIT = 1e150
 """A finite value beyond this leaves mean and second moment undefined: its square would overflow."""
 
@@ -212,6 +211,20 @@ class Histogram:
         """The share (0..1) of one bucket; None without rows."""
         return self.n_of(code) / self.n_rows if self.n_rows else None
 
+    def expecting_unseen(self, n_singletons: int) -> Histogram:
+        """This reference as what it leads one to expect of new rows: `n_singletons` rows move from OTHER to UNSEEN.
+
+        Training has no unseen label by definition, but a long tail of rare labels promises some: the rows whose label
+        occurs once are as many as the unseen labels to expect among as many new rows. Source: Good (1953), after Turing.
+        """
+        if self.buckets.numeric or not n_singletons:
+            return self
+        codes = self.buckets.codes
+        counts = self.counts.copy()
+        counts[codes.index(OTHER)] -= n_singletons
+        counts[codes.index(UNSEEN)] += n_singletons
+        return replace(self, counts=counts)
+
     def pairs(self) -> list[tuple[int, int]]:
         """`(bucket code, n)` of the buckets that are not empty, in the order of the codes."""
         return [(code, int(n)) for code, n in zip(self.buckets.codes, self.counts, strict=True) if n]
@@ -220,9 +233,6 @@ class Histogram:
 @dataclass(frozen=True)
 class Coarse:
     """The coarse buckets of a reference: deciles or categories, specials as buckets of their own. Fixed by the reference.
-
-    Only OTHER and UNSEEN share one: training has no unseen label by definition, so that of a long tail of rare labels
-    some are unseen in production without any change, and a bucket of their own would call that drift.
 
     Args:
         names: one a coarse bucket.
@@ -237,9 +247,7 @@ class Coarse:
         """The coarse buckets that a reference fixes, `n_bins` equal shares of its finite values (ties make fewer)."""
         buckets = reference.buckets
         if not buckets.numeric:
-            names = tuple(buckets.name(code) for code in buckets.codes if code not in (OTHER, UNSEEN))
-            groups = [min(i, len(names)) for i in range(len(buckets.codes))]
-            return cls((*names, RARE_OR_NEW), np.array(groups, dtype=np.intp))
+            return cls(tuple(buckets.name(code) for code in buckets.codes), np.arange(len(buckets.codes)))
         cuts = _coarse_cuts(reference, n_bins)
         regular = np.searchsorted(np.array(cuts, dtype=np.intp), np.arange(buckets.n_regular), side="right")
         edges = [buckets.edges[cut - 1] for cut in cuts]

@@ -1,7 +1,7 @@
 """The verdict on one feature in one window: `ok`, `drift` or `not_evaluated`, with its evidence. Pure.
 
 This is the only place that turns numbers into a status. `judge` looks at one pair of histograms; `settle` then corrects the
-p-values for all tests of the run and fixes each status.
+p-values for all tests of the window and fixes each status.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from typing import Literal
 
 import numpy as np
 
-from bq_monitor.measure.divergence import METRIC_VERSION, Divergences, measure, psi_terms
-from bq_monitor.measure.histogram import NULL, UNSEEN, Coarse, Histogram
-from bq_monitor.measure.significance import chi2_test, exceedance, holm, ks_p_value
+from bq_monitor.measure.divergence import METRIC_VERSION, Divergences, js_distance, measure, psi, psi_terms
+from bq_monitor.measure.histogram import NULL, OTHER, UNSEEN, Buckets, Coarse, Counts, Histogram
+from bq_monitor.measure.significance import Exceedance, chi2_test, exceedance, holm, ks_p_value
 
+MIN_EXPECTED = 10
+"""Expected rows below which a label is pooled: twice Cochran's five, as labels get listed by counts that luck made large."""
 Status = Literal["ok", "drift", "not_evaluated", "excluded"]
 
 
@@ -26,7 +28,7 @@ class Rule:
     Args:
         metric: the deciding metric, `js_distance` or `psi`.
         threshold: the true divergence that matters, in the metric's unit.
-        alpha: chance of any false verdict in one run, 0..1.
+        alpha: chance of any false verdict in one window, 0..1.
         min_rows: fewer rows on either side are not evaluated.
         n_bins: coarse buckets of a numeric feature.
     """
@@ -81,24 +83,27 @@ def not_evaluated(reason: str, *, n_baseline: int = 0, n_current: int = 0) -> Ve
     return Verdict("not_evaluated", reason, n_baseline, n_current)
 
 
-def judge(baseline: Histogram, current: Histogram, rule: Rule, *, unseen_known: bool = True) -> Verdict:
-    """Measure one feature; the status is `ok` until `settle` has seen all p-values of the run.
+def judge(
+    baseline: Histogram, current: Histogram, rule: Rule, *, unseen_known: bool = True, n_singletons: int = 0
+) -> Verdict:
+    """Measure one feature; the status is `ok` until `settle` has seen all p-values of the window.
 
     Args:
         unseen_known: False when the reference keeps no complete set of known labels, so that unseen ones cannot be told.
+        n_singletons: baseline rows (counted as OTHER) whose label occurs once: so many unseen labels are no surprise. Fewer
+            than that are none either: the baseline expects at most the share of unseen rows that the window has.
     """
     n, m = baseline.n_rows, current.n_rows
     if (few := _too_few_rows(n, m, rule.min_rows)) is not None:
         return not_evaluated(few, n_baseline=n, n_current=m)
+    expected = min(n_singletons, round(n * current.n_of(UNSEEN) / m))
+    baseline = baseline.expecting_unseen(expected)
     coarse = Coarse.of(baseline, rule.n_bins)
     p, q = coarse.counts(baseline), coarse.counts(current)
     divergences = measure(baseline, current, coarse)
     chi2 = chi2_test(p, q)
-    value: float = getattr(divergences, rule.metric)
-    evidence = exceedance(
-        rule.metric, value, rule.threshold,
-        n_buckets=int(((p + q) > 0).sum()), n_baseline=n, n_current=m, alpha=rule.alpha,
-    )  # fmt: skip
+    pooled = pool_sparse(baseline.buckets, p, q)
+    evidence = _exceedance(rule.metric, pooled, rule.threshold, rule.alpha)
     assert evidence is not None  # noqa: S101 - both sides have rows here
     return Verdict(
         status="ok", n_baseline=n, n_current=m, metric=rule.metric, threshold=rule.threshold, alpha=rule.alpha,
@@ -108,13 +113,13 @@ def judge(baseline: Histogram, current: Histogram, rule: Rule, *, unseen_known: 
         null_share_baseline=baseline.share_of(NULL), null_share_current=current.share_of(NULL),
         unseen_share=None if baseline.buckets.numeric or not unseen_known else current.share_of(UNSEEN),
         noise_floor=evidence.noise_floor, lower=evidence.lower, upper=evidence.upper,
-        drift_score=_drift_score(p, q, divergences), p_value=evidence.p_value,
+        drift_score=_drift_score(pooled), p_value=evidence.p_value,
         contributions=_contributions(coarse, p, q),
     )  # fmt: skip
 
 
 def settle(verdicts: Sequence[Verdict], alpha: float) -> list[Verdict]:
-    """Adjust the p-values of all evaluated verdicts of a run for their number (Holm) and fix each status."""
+    """Adjust the p-values of all evaluated verdicts of a window for their number (Holm) and fix each status."""
     tested = [i for i, verdict in enumerate(verdicts) if verdict.p_value is not None]
     settled = list(verdicts)
     p_values = [verdicts[i].p_value or 0.0 for i in tested]
@@ -139,14 +144,38 @@ def _ks_p_value(divergences: Divergences, baseline: Histogram, current: Histogra
     return ks_p_value(divergences.ks_statistic, int(baseline.counts[regular].sum()), int(current.counts[regular].sum()))
 
 
-def _drift_score(p: np.ndarray, q: np.ndarray, divergences: Divergences) -> float | None:
-    """JS distance less what chance gives at these sample sizes, 0..1: comparable between small and large windows."""
-    if divergences.js_distance is None:
+def pool_sparse(buckets: Buckets, baseline: Counts, current: Counts) -> tuple[Counts, Counts]:
+    """The coarse counts with sparse labels pooled into OTHER, for the test alone: the chi-square law needs full buckets.
+
+    A label is sparse when fewer than `MIN_EXPECTED` rows of the smaller side are expected in it by the baseline's shares; the
+    window's own counts play no part in the choice. Numbers are left alone: their buckets are equal shares.
+    Source: Cochran (1954), doubled; pooling on observed totals instead would inflate false alarms.
+    """
+    if buckets.numeric:
+        return baseline, current
+    codes = np.array(buckets.codes)
+    expected = baseline / baseline.sum() * min(baseline.sum(), current.sum())
+    into = np.where(((codes >= 0) & (expected < MIN_EXPECTED)) | (codes == OTHER), OTHER, codes)
+    kept = np.unique(into)
+    position = np.searchsorted(kept, into)
+    p, q = (np.bincount(position, weights=side, minlength=len(kept)).astype(np.int64) for side in (baseline, current))
+    return p, q
+
+
+def _exceedance(metric: str, pooled: tuple[Counts, Counts], threshold: float, alpha: float) -> Exceedance | None:
+    p, q = pooled
+    value = (js_distance if metric == "js_distance" else psi)(p, q)
+    n_buckets = int(((p + q) > 0).sum())
+    if value is None:
         return None
-    evidence = exceedance(
-        "js_distance", divergences.js_distance, 0.0, n_buckets=int(((p + q) > 0).sum()),
-        n_baseline=int(p.sum()), n_current=int(q.sum()), alpha=0.05,
-    )  # fmt: skip
+    return exceedance(
+        metric, value, threshold, n_buckets=n_buckets, n_baseline=int(p.sum()), n_current=int(q.sum()), alpha=alpha
+    )
+
+
+def _drift_score(pooled: tuple[Counts, Counts]) -> float | None:
+    """JS distance less what chance gives at these sample sizes, 0..1: comparable between small and large windows."""
+    evidence = _exceedance("js_distance", pooled, 0.0, alpha=0.05)
     return evidence.corrected if evidence else None
 
 

@@ -7,7 +7,12 @@ from bq_monitor.warehouse.base import Warehouse
 
 
 def open_warehouse(
-    url: str, *, deadline_seconds: float = 1500.0, max_bytes: int | None = None, read_only: bool = False
+    url: str,
+    *,
+    deadline_seconds: float = 1500.0,
+    max_bytes: int | None = None,
+    read_only: bool = False,
+    create: bool = False,
 ) -> Warehouse:
     """Connect to the warehouse that a URL names.
 
@@ -16,6 +21,7 @@ def open_warehouse(
         deadline_seconds: how long to wait for a lock or a job.
         max_bytes: cap on the bytes that one statement may bill (BigQuery).
         read_only: open a DuckDB file for reading only.
+        create: make a DuckDB file that is not there yet; otherwise that is an error.
 
     Raises:
         InputError: the URL is of no known form.
@@ -25,7 +31,7 @@ def open_warehouse(
     if found and scheme == "duckdb":
         from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 
-        return DuckDBWarehouse(rest, deadline_seconds=deadline_seconds, read_only=read_only)
+        return DuckDBWarehouse(rest, deadline_seconds=deadline_seconds, read_only=read_only, create=create)
     if found and scheme == "bigquery":
         from bq_monitor.warehouse.bigquery import BigQueryWarehouse
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
@@ -10,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from bq_monitor.errors import BudgetError, TableNotFoundError, WarehouseError
 from bq_monitor.warehouse.base import Dialect, JobStats, Param, Relation, Row, Statement
 from bq_monitor.warehouse.identifiers import bigquery_table, parse_bigquery_url
+from bq_monitor.warehouse.schema import TABLES
 from bq_monitor.warehouse.types import SqlType, from_bigquery, parse_type
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
 MAX_ATTEMPTS = 10
+MAX_REQUEST_BYTES = 8_000_000
+"""Rows sent in one request; the service takes 10 MB, everything included."""
 _LABEL = re.compile(r"[^a-z0-9_-]")
 
 
@@ -60,13 +64,23 @@ class BigQueryWarehouse:
 
     def query(self, statement: Statement) -> list[Row]:
         rows = self._run(statement, None)
-        return [dict(row.items()) for row in rows]
+        found: list[Row] = self._call(statement.name, lambda: [dict(row.items()) for row in rows])  # fetches pages
+        return found
 
     def execute(self, statement: Statement, *, key: str | None = None) -> None:
         self._run(statement, key)
 
     def commit(self, inserts: Sequence[Statement], *, key: str) -> None:
-        self._run(transaction(inserts), key)
+        if sum(sum(_row_sizes(statement)) for statement in inserts) <= MAX_REQUEST_BYTES:
+            self._run(transaction(inserts), key)
+            return
+        staged = [(statement, self._stage(statement)) for statement in inserts]
+        moves = [
+            Statement(statement.name, statement.sql.replace("UNNEST(@rows)", stage)) for statement, stage in staged
+        ]
+        self._run(transaction(moves), key)  # when it fails, the stages go by themselves after a day
+        for statement, stage in staged:
+            self.execute(Statement(statement.name, f"DROP TABLE IF EXISTS {stage}"))
 
     def estimate(self, statement: Statement) -> int | None:
         from google.cloud import bigquery
@@ -74,22 +88,48 @@ class BigQueryWarehouse:
         config = bigquery.QueryJobConfig(
             dry_run=True, use_query_cache=False, query_parameters=query_parameters(statement.params)
         )
-        job = self._call(statement.name, lambda: self._client.query(statement.sql, job_config=config))
+        job = self._call(
+            statement.name, lambda: self._client.query(statement.sql, job_config=config, retry=self._retry())
+        )
         return int(job.total_bytes_processed)
 
     def close(self) -> None:
         self._client.close()
+
+    def _stage(self, insert: Statement) -> str:
+        """The rows of an INSERT in a table of their own, put there by requests of the size that the service takes."""
+        target = insert.sql.split("INSERT INTO ", 1)[1].split(" ", 1)[0]
+        stage, rows = self.table(f"staging_{uuid.uuid4().hex}"), insert.params["rows"]
+        expiry = "TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 DAY)"
+        self.execute(
+            Statement(insert.name, f"CREATE TABLE {stage} LIKE {target} OPTIONS (expiration_timestamp = {expiry})")
+        )
+        batches: list[list[Row]] = [[]]
+        size = 0
+        for row, row_size in zip(rows.value, _row_sizes(insert), strict=True):
+            if size + row_size > MAX_REQUEST_BYTES and batches[-1]:
+                batches.append([])
+                size = 0
+            batches[-1].append(row)
+            size += row_size
+        for batch in batches:
+            sql = insert.sql.replace(target, stage, 1)
+            self.execute(Statement(insert.name, sql, {"rows": Param(rows.type, batch)}))
+        return stage
 
     def _run(self, statement: Statement, key: str | None) -> Any:
         from google.cloud import bigquery
 
         config = bigquery.QueryJobConfig(
             query_parameters=query_parameters(statement.params),
-            maximum_bytes_billed=self.max_bytes,
             labels={"application": "bq-monitor", "step": label_value(statement.name)},
         )
+        if self.max_bytes is not None:  # the client would send None as the text 'None', which the service refuses
+            config.maximum_bytes_billed = self.max_bytes
         job = self._call(statement.name, lambda: self._insert(statement, config, key))
-        rows = self._call(statement.name, lambda: job.result(timeout=self.deadline_seconds, job_retry=None))
+        rows = self._call(
+            statement.name, lambda: job.result(timeout=self.deadline_seconds, job_retry=None, retry=self._retry())
+        )
         self.spent += JobStats(job.total_bytes_processed, job.slot_millis)
         return rows
 
@@ -98,16 +138,41 @@ class BigQueryWarehouse:
         from google.api_core.exceptions import Conflict
 
         for attempt in range(MAX_ATTEMPTS):
-            job_id = f"bq-monitor-{_LABEL.sub('-', key.lower())}-{attempt}" if key else f"bq-monitor-{uuid.uuid4().hex}"
+            job_id = self._job_id(key, attempt) if key else f"bq-monitor-{uuid.uuid4().hex}"
             try:
-                return self._client.query(statement.sql, job_config=config, job_id=job_id, job_retry=None)
+                return self._client.query(
+                    statement.sql, job_config=config, job_id=job_id, job_retry=None, retry=self._retry()
+                )
             except Conflict:
-                job = self._client.get_job(job_id)
-                if not (job.done() and job.error_result):
+                job = self._client.get_job(job_id, location=self._job_location())
+                if not (job.done() and (job.error_result or self._is_older_than_tables(job))):
                     return job
         raise WarehouseError(
             f"{statement.name}: failed {MAX_ATTEMPTS} times before; look at job {job_id}, then change what it complains of."
         )
+
+    def _job_id(self, key: str, attempt: int) -> str:
+        """Ids are unique in a project: the dataset is part of them, so that two monitored datasets never share a job."""
+        return f"bq-monitor-{_LABEL.sub('-', key.lower())}-{self.dataset}-{attempt}"
+
+    def _job_location(self) -> str | None:
+        """Where our jobs run; outside US and EU a job is only found with its location."""
+        if self.location is None:
+            self.location = self._client.get_dataset(f"{self.project}.{self.dataset}").location
+        return self.location
+
+    def _is_older_than_tables(self, job: Any) -> bool:
+        """Whether a job wrote into tables that were dropped since: its rows are gone, so its id is spent too."""
+        own = {table.name for table in TABLES}
+        listed = self._client.list_tables(f"{self.project}.{self.dataset}")
+        created = [item.created for item in listed if item.table_id in own and item.created]
+        return bool(created) and job.created < max(created)
+
+    def _retry(self) -> Any:
+        """How the client repeats a request that the service could not take, at most until the deadline."""
+        from google.cloud.bigquery import DEFAULT_RETRY
+
+        return DEFAULT_RETRY.with_timeout(min(self.deadline_seconds, DEFAULT_RETRY.timeout or self.deadline_seconds))
 
     def _call(self, place: str, call: Any) -> Any:
         """Run a client call; what the service refuses becomes an error that says what to do."""
@@ -123,6 +188,10 @@ class BigQueryWarehouse:
                 f"{place}: not found: {_reason(error)}. Check the name and location; our own tables are made by 'bq-monitor init'."
             ) from None
         except exceptions.Forbidden as error:
+            if "quotaExceeded" in str(error.errors):
+                raise WarehouseError(
+                    f"{place}: over a quota: {_reason(error)}. Run again later, or raise it."
+                ) from None
             raise WarehouseError(
                 f"{place}: no access: {_reason(error)}. Grant the role that the message names."
             ) from None
@@ -137,7 +206,7 @@ class BigQueryWarehouse:
                 f"BigQuery: no credentials: {_reason(error)}. Run 'gcloud auth application-default login', "
                 "or set GOOGLE_APPLICATION_CREDENTIALS."
             ) from None
-        except (DeadlineError, OSError) as error:
+        except (DeadlineError, OSError, exceptions.RetryError) as error:
             raise WarehouseError(
                 f"{place}: no answer within {self.deadline_seconds:.0f} s ({_reason(error)}). Run again: finished steps are kept."
             ) from None
@@ -153,6 +222,14 @@ def transaction(inserts: Sequence[Statement]) -> Statement:
             params[f"s{i}_{name}"] = param
         lines.append(sql.rstrip() + ";")
     return Statement("write/commit", "\n".join([*lines, "COMMIT TRANSACTION;"]), params)
+
+
+def _row_sizes(insert: Statement) -> list[int]:
+    """Bytes of each row of an INSERT on the wire; none for a statement without rows."""
+    if "rows" not in insert.params or not insert.params["rows"].type.startswith("ARRAY<STRUCT<"):
+        return []
+    (rows,) = query_parameters({"rows": insert.params["rows"]})
+    return [len(json.dumps(item)) for item in rows.to_api_repr()["parameterValue"]["arrayValues"]]
 
 
 def query_parameters(params: Mapping[str, Param]) -> list[Any]:
@@ -205,4 +282,9 @@ def _connect(project: str, location: str | None) -> bigquery.Client:
 
 
 def _reason(error: BaseException) -> str:
-    return " ".join(str(getattr(error, "message", None) or error).split())[:300] or type(error).__name__
+    """What the service says, in one line, and the job that it says it of."""
+    details = getattr(error, "errors", None) or [{}]
+    said = details[0].get("message") or getattr(error, "message", None) or error
+    job = getattr(error, "query_job", None)
+    told = " ".join(str(said).split())[:300].rstrip(".") or type(error).__name__
+    return f"{told} (job {job.job_id})" if job is not None else told

@@ -30,8 +30,12 @@ class DuckDBWarehouse:
 
     dialect: Dialect = "duckdb"
 
-    def __init__(self, path: str = "", *, deadline_seconds: float = 1500.0, read_only: bool = False) -> None:
+    def __init__(
+        self, path: str = "", *, deadline_seconds: float = 1500.0, read_only: bool = False, create: bool = True
+    ) -> None:
         self.path = path or ":memory:"
+        if path and not create and not Path(path).exists():
+            raise TableNotFoundError(f"{path}: no such database. Check the path; 'bq-monitor init' makes a new one.")
         self.spent = JobStats()
         self._n_relations = 0
         self._connection = _connect(self.path, deadline_seconds, read_only)
@@ -44,8 +48,10 @@ class DuckDBWarehouse:
     def frame(self, data: pd.DataFrame, name: str) -> Relation:
         """A pandas DataFrame as a relation; NaN in a float column is a missing value, as pandas means it."""
         columns = [str(column) for column in data.columns]
-        if len(set(columns)) < len(columns):
-            raise InputError(f"{name}: two columns of one name; got {columns}; give each column its own name.")
+        if len({column.lower() for column in columns}) < len(columns):
+            raise InputError(
+                f"{name}: two columns of one name (case does not count); got {columns}; give each column its own name."
+            )
         for column in columns:
             quote_column(column, "duckdb")
         view = self._next_name()
@@ -93,6 +99,8 @@ class DuckDBWarehouse:
             raise
 
     def estimate(self, statement: Statement) -> int | None:
+        """No bytes to tell; but a statement that could not run is refused here as there."""
+        self._run(statement.name, f"EXPLAIN {statement.sql}", statement.params)
         return None
 
     def close(self) -> None:
@@ -181,6 +189,11 @@ class DuckDBWarehouse:
             message = _one_line(error).split("!")[0].split(" LINE ")[0]
             raise TableNotFoundError(
                 f"{place}: {message} ({self.path}). Check the name; our own tables are made by 'bq-monitor init'."
+            ) from None
+        except duckdb.BinderException as error:
+            raise InputError(
+                f"{place}: {_one_line(error).split(' LINE ')[0]}. "
+                "Check source.filter and the features' expressions against the types of the log's columns."
             ) from None
         except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
             raise InputError(f"{place}: {_one_line(error)}. Correct the data.") from None

@@ -6,7 +6,7 @@ Nothing of a user's text reaches a statement except through here; values never d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,7 +24,9 @@ _DATASET = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,1023}")
 _TABLE = re.compile(r"\w[\w-]{0,1023}")
 _LOCATION = re.compile(r"[A-Za-z0-9-]+")
 _DUCKDB_TABLE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*){0,2}")
-_FORBIDDEN_IN_COLUMN = re.compile(r"[`\\\x00-\x1f\x7f]")
+DOT = "\ue000"
+"""Stands for a dot inside a column's name while GoogleSQL is translated, which would read it as a path (private use area)."""
+_FORBIDDEN_IN_COLUMN = re.compile(rf"[`\\\x00-\x1f\x7f{DOT}]")
 FILE_ENDINGS = (".parquet", ".csv", ".csv.gz", ".tsv")
 
 
@@ -67,7 +69,7 @@ def quote_column(name: str, dialect: Dialect) -> str:
         raise IdentifierError(
             f"column {name!r}: not a column name; allowed: any characters but backticks, backslashes and control characters"
         )
-    return f"`{name}`" if dialect == "bigquery" else '"' + name.replace('"', '""') + '"'
+    return f"`{name.replace('.', DOT)}`" if dialect == "bigquery" else '"' + name.replace('"', '""') + '"'
 
 
 def parse_bigquery_url(rest: str) -> tuple[str, str, str | None]:
@@ -197,35 +199,43 @@ def _is_column_name(name: exp.Expr) -> bool:
 
 def check_config(config: MonitorConfig) -> list[str]:
     """The faults of a configuration that only its identifiers show, each with its path; nothing is connected."""
-    faults: list[str] = []
-
-    def check(path: str, test: object, *args: object) -> None:
-        try:
-            test(*args)  # type: ignore[operator]
-        except BqMonitorError as error:
-            message = str(error)
-            faults.append(message if message.startswith(path) else f"{path}: {message}")
-
     scheme, _, rest = config.warehouse.partition("://")
-    dialect: Dialect = "bigquery" if scheme == "bigquery" else "duckdb"
+    if scheme not in ("bigquery", "duckdb"):
+        allowed = "bigquery://PROJECT/DATASET, duckdb:///path/file.duckdb, duckdb://"
+        return [f"warehouse: got {config.warehouse!r}; allowed: {allowed}"]
+    table = config.source.table
     if scheme == "bigquery":
-        check("warehouse", parse_bigquery_url, rest)
-        check("source.table", bigquery_table, config.source.table, rest.partition("/")[0])
-    elif scheme == "duckdb":
-        if not is_file(config.source.table):
-            check("source.table", duckdb_table, config.source.table)
+        faults = [*_fault_of_call("warehouse", parse_bigquery_url, rest)]
+        faults += _fault_of_call("source.table", bigquery_table, table, rest.partition("/")[0])
     else:
-        faults.append(
-            f"warehouse: got {config.warehouse!r}; allowed: bigquery://PROJECT/DATASET, duckdb:///path/file.duckdb, duckdb://"
-        )
+        faults = [f"warehouse: got {config.warehouse!r}; allowed: one path behind duckdb://"] if "://" in rest else []
+        faults += [] if is_file(table) else _fault_of_call("source.table", duckdb_table, table)
     for path, name in _named_columns(config):
-        check(path, quote_column, name, dialect)
-    if config.source.filter is not None:
-        check("source.filter", Expression, config.source.filter, "source.filter")
-    for i, feature in enumerate(config.declared_features()):
-        if feature.expression is not None:
-            check(path := f"features[{i}].expression", Expression, feature.expression, path)
+        faults += _fault_of_call(path, quote_column, name, scheme)
+        if scheme == "bigquery" and "." in name:
+            faults.append(f"{path}: column {name!r}: BigQuery has no dots in column names; give the name alone")
+    for path, text in _expressions(config):
+        faults += _fault_of_call(path, Expression, text, path)
     return faults
+
+
+def _fault_of_call(path: str, test: Callable[..., object], *args: object) -> list[str]:
+    """What a check says against its arguments, with the path before it; nothing when it passes."""
+    try:
+        test(*args)
+    except BqMonitorError as error:
+        message = str(error)
+        return [message if message.startswith(path) else f"{path}: {message}"]
+    return []
+
+
+def _expressions(config: MonitorConfig) -> list[tuple[str, str]]:
+    features = enumerate(config.declared_features())
+    named = [
+        ("source.filter", config.source.filter),
+        *((f"features[{i}].expression", f.expression) for i, f in features),
+    ]
+    return [(path, text) for path, text in named if text is not None]
 
 
 def _named_columns(config: MonitorConfig) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bq_monitor.resources import resource
 from bq_monitor.warehouse.base import Dialect
+from bq_monitor.warehouse.identifiers import DOT
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -53,4 +54,4 @@ def _to_duckdb(sql: str) -> str:
     for part in list(tree.find_all(exp.Extract)):  # DuckDB's Sunday is 0, GoogleSQL's 1
         if part.name.upper() == "DAYOFWEEK":
             part.replace(exp.paren(exp.Add(this=part.copy(), expression=exp.Literal.number(1))))
-    return tree.sql(dialect="duckdb", comments=False)
+    return tree.sql(dialect="duckdb", comments=False).replace(DOT, ".")

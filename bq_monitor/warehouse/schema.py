@@ -113,6 +113,7 @@ REFERENCE_HISTOGRAMS = Table(
         Column("known_hashes", "ARRAY<STRING>", "Salted hashes of the known labels that are not listed as buckets."),
         Column("known_complete", "BOOL", "Whether the hashes hold every known label, so that unseen ones can be told."),
         Column("labels_hashed", "BOOL", "Whether the labels are salted hashes too (a sensitive feature)."),
+        Column("n_singletons", "INT64", "Rows (in other) whose label occurs once: as many unseen labels are to be expected."),
         Column("salt", "STRING", "Salt of the hashes."),
     ),
     partition="captured_at",
@@ -153,7 +154,7 @@ DRIFT_RESULTS = Table(
         Column("upper", "FLOAT64", "Upper confidence bound of the true value of the deciding metric."),
         Column("drift_score", "FLOAT64", "Noise-corrected JS distance, 0..1; comparable across sample sizes."),
         Column("p_value", "FLOAT64", "Chance of such a divergence if the true one were at the threshold."),
-        Column("p_adjusted", "FLOAT64", "The same, adjusted for all tests of the run (Holm)."),
+        Column("p_adjusted", "FLOAT64", "The same, adjusted for all tests of the window (Holm)."),
         Column("alpha", "FLOAT64", "drift is said when p_adjusted is below."),
         Column("metric_version", "INT64", "Version of the formulas."),
         Column("contributions", _CONTRIBUTIONS, "Each coarse bucket's shares and its part of psi."),
@@ -191,8 +192,8 @@ RUNS = Table(
         Column("n_ok", "INT64", "Verdicts ok."),
         Column("n_drift", "INT64", "Verdicts drift."),
         Column("n_not_evaluated", "INT64", "Verdicts not_evaluated."),
-        Column("share_drifted", "FLOAT64", "Drifted features of those evaluated in the newest window, 0..1."),
-        Column("dataset_drift", "BOOL", "Whether the newest window drifted as a whole."),
+        Column("share_drifted", "FLOAT64", "Drifted features of those evaluated in the newest window, 0..1; of the worst model version."),
+        Column("dataset_drift", "BOOL", "Whether the newest window drifted as a whole, for any model version."),
         Column("bytes_processed", "INT64", "Bytes that the statements processed; NULL where the warehouse does not count."),
         Column("slot_ms", "INT64", "Slot milliseconds; NULL where the warehouse does not count."),
         Column("duration_seconds", "FLOAT64", "Seconds from start to commit."),
@@ -228,7 +229,7 @@ VIEWS = (
     _view(
         "feature_histograms",
         "Reference beside production, per granule and bucket.",
-        "monitor model_version reference_id feature segment granule bucket bucket_name lower upper "
+        "monitor model_version reference_id scan_definition_id feature segment granule bucket bucket_name lower upper "
         "reference_n reference_share production_n production_share",
         bucket="Code of the bucket.", bucket_name="Its label, its edges, or its special name.",
         lower="Lower edge, inclusive.", upper="Upper edge, exclusive.",
@@ -244,12 +245,12 @@ VIEWS = (
     ),
     _view(
         "open_alerts",
-        "The events of the newest judged window of each monitor, worst first.",
+        "The events of the newest judged window of each monitor.",
         "monitor model_version window_start window_end segment feature baseline kind severity message computed_at run_id",
     ),
     _view(
         "model_health",
-        "Health of each monitor and model version in its newest window.",
+        "Health of each monitor in its newest judged window, by model version.",
         "monitor model_version window_start window_end n_features n_ok n_drift n_not_evaluated share_drifted health computed_at",
         n_features="Features expected.", n_ok="Features judged ok.", n_drift="Features judged drifted.",
         n_not_evaluated="Features not evaluated.", share_drifted="Drifted share of those evaluated.",

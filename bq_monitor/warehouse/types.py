@@ -14,7 +14,7 @@ _FROM_DUCKDB = {
     **dict.fromkeys(["TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"], "INT64"),
     **dict.fromkeys(["HUGEINT", "UHUGEINT", "UBIGINT", "DECIMAL", "BIGNUM"], "NUMERIC"),
     **dict.fromkeys(["FLOAT", "DOUBLE"], "FLOAT64"),
-    **dict.fromkeys(["VARCHAR", "ENUM", "UUID"], "STRING"),
+    **dict.fromkeys(["VARCHAR", "ENUM", "UUID", '"NULL"'], "STRING"),
     **dict.fromkeys(["TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"], "DATETIME"),
     "BOOLEAN": "BOOL", "DATE": "DATE", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP",
 }  # fmt: skip

@@ -1,9 +1,9 @@
 -- The labels of each categorical training column, most frequent first. Rare labels leave the warehouse as hashes only.
 -- Grain: one row per (position, label). Reads: the training data, each column once.
--- Parameters: min_rows, max_labels INT64; salt STRING.
+-- Parameters: max_labels INT64; salt STRING.
 WITH labels AS (
 {% for c in columns %}
-  SELECT {{ c.position }} AS position, {{ c.top_k }} AS top_k, l.label AS label, COUNT(*) AS n
+  SELECT {{ c.position }} AS position, {{ c.top_k }} AS top_k, {{ c.min_rows }} AS min_rows, l.label AS label, COUNT(*) AS n
   FROM (SELECT {{ c.value }} AS label FROM {{ source }} AS t) AS l
   WHERE l.label IS NOT NULL
   GROUP BY l.label
@@ -16,6 +16,7 @@ ranked AS (
   SELECT
     k.position AS position,
     k.top_k AS top_k,
+    k.min_rows AS min_rows,
     k.label AS label,
     k.n AS n,
     ROW_NUMBER() OVER (PARTITION BY k.position ORDER BY k.n DESC, k.label) AS rank_in_column
@@ -25,7 +26,7 @@ SELECT
   r.position AS position,
   r.rank_in_column AS rank_in_column,
   r.n AS n,
-  IF(r.n >= @min_rows AND r.rank_in_column <= r.top_k, r.label, NULL) AS label,
+  IF(r.n >= r.min_rows AND r.rank_in_column <= r.top_k, r.label, NULL) AS label,
   SUBSTR(TO_HEX(MD5(CONCAT(@salt, r.label))), 1, 16) AS label_hash
 FROM ranked AS r
 WHERE r.rank_in_column <= @max_labels

@@ -5,6 +5,7 @@ SELECT
   h.monitor AS monitor,
   h.model_version AS model_version,
   h.reference_id AS reference_id,
+  h.scan_definition_id AS scan_definition_id,
   h.feature AS feature,
   h.segment AS segment,
   h.granule AS granule,

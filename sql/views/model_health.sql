@@ -1,4 +1,4 @@
--- Health of each monitor and model version in its newest window.
+-- Health of each monitor in its newest judged window, by model version.
 -- Grain: one row per (monitor, model_version). Reads: drift_latest.
 SELECT
   d.monitor AS monitor,
@@ -14,9 +14,8 @@ SELECT
   MAX(d.computed_at) AS computed_at
 FROM {{ table("drift_latest") }} AS d
 JOIN (
-  SELECT m.monitor AS monitor, m.model_version AS model_version, MAX(m.window_end) AS window_end
+  SELECT m.monitor AS monitor, MAX(m.window_end) AS window_end
   FROM {{ table("drift_latest") }} AS m
-  GROUP BY m.monitor, m.model_version
-) AS newest
-  ON newest.monitor = d.monitor AND newest.model_version = d.model_version AND newest.window_end = d.window_end
+  GROUP BY m.monitor
+) AS newest ON newest.monitor = d.monitor AND newest.window_end = d.window_end
 GROUP BY d.monitor, d.model_version, d.window_end

@@ -11,7 +11,6 @@ from bq_monitor.measure.histogram import (
     NULL,
     OTHER,
     POS_INF,
-    RARE_OR_NEW,
     UNSEEN,
     Buckets,
     Coarse,
@@ -111,11 +110,11 @@ def test_specials_are_buckets_of_their_own() -> None:
     assert counts["-Inf"] == 0
 
 
-def test_categories_are_coarse_already_and_rare_and_new_labels_share_a_bucket() -> None:
-    """One bucket a label, one for NULL, and one for `other` and `unseen`."""
+def test_categories_are_coarse_already() -> None:
+    """One bucket a label, and one for each special."""
     reference = labelled({"a": 5, "b": 4}, specials={NULL: 3, OTHER: 2})
     current = labelled({"a": 1, "b": 0}, specials={OTHER: 2, UNSEEN: 9})
     coarse = Coarse.of(reference)
-    assert coarse.names == ("a", "b", "NULL", RARE_OR_NEW)
-    assert coarse.counts(reference).tolist() == [5, 4, 3, 2]
-    assert coarse.counts(current).tolist() == [1, 0, 0, 11]
+    assert coarse.names == ("a", "b", "NULL", "other", "unseen")
+    assert coarse.counts(reference).tolist() == [5, 4, 3, 2, 0]
+    assert coarse.counts(current).tolist() == [1, 0, 0, 2, 9]

@@ -9,7 +9,7 @@ from math import exp, log, log2, sqrt
 
 import pytest
 
-from bq_monitor.measure import divergence, histogram
+from bq_monitor.measure import divergence, histogram, verdict
 from tests.conftest import ROOT
 
 PAGE = ROOT / "docs" / "metrics.md"
@@ -59,7 +59,8 @@ def test_every_metric_has_its_place_on_the_page(name: str) -> None:
 
 
 def test_the_page_names_the_constants_as_they_are() -> None:
-    """Version, half a row, the tail's thousand rows and the limit of moments."""
+    """Version, half a row, the tail's thousand rows, the limit of moments, and what is sparse."""
     assert (divergence.METRIC_VERSION, divergence.EMPTY_BUCKET_ROWS) == (1, 0.5)
     assert (histogram.NOVEL_TAIL_MIN_ROWS, histogram.MOMENT_LIMIT) == (1000, 1e150)
-    assert f"`{histogram.RARE_OR_NEW}`" in PAGE.read_text(encoding="utf-8")
+    assert verdict.MIN_EXPECTED == 10
+    assert "fewer than 10 rows" in PAGE.read_text(encoding="utf-8")

@@ -9,7 +9,16 @@ import pytest
 
 from bq_monitor.measure.histogram import NULL, OTHER, UNSEEN, Buckets, Histogram
 from bq_monitor.measure.significance import holm
-from bq_monitor.measure.verdict import Rule, Verdict, dataset_drifted, judge, not_evaluated, settle, share_drifted
+from bq_monitor.measure.verdict import (
+    Rule,
+    Verdict,
+    dataset_drifted,
+    judge,
+    not_evaluated,
+    pool_sparse,
+    settle,
+    share_drifted,
+)
 from tests.measure.zoo import ZOO, edges_of, labelled, numeric
 
 RULE = Rule()
@@ -113,8 +122,46 @@ def test_a_long_tail_of_rare_labels_is_no_drift(rng: np.random.Generator) -> Non
         specials = [(OTHER, int(b[rare].sum())), (UNSEEN, int(b[unseen].sum()))]
         current = Histogram.from_pairs(buckets, [*enumerate(b[listed].tolist()), *specials])
         assert current.n_of(UNSEEN) > 30
-        statuses.append(settle([judge(baseline, current, RULE)], 0.01)[0].status)
+        verdict = judge(baseline, current, RULE, n_singletons=int((a == 1).sum()))
+        statuses.append(settle([verdict], 0.01)[0].status)
     assert statuses == ["ok"] * 20
+
+
+def test_known_rare_labels_that_all_became_new_ones_are_drift() -> None:
+    """150 labels seen twice promise no new label: a window of nothing but new ones moved, though none was ever listed."""
+    buckets = Buckets("categorical")
+    baseline = Histogram.from_pairs(buckets, [(OTHER, 300)])
+    current = Histogram.from_pairs(buckets, [(UNSEEN, 300)])
+    assert settle([judge(baseline, current, RULE)], 0.01)[0].status == "drift"
+
+
+def test_fewer_unseen_labels_than_expected_are_no_drift() -> None:
+    """The very rows of training hold no unseen label, whatever the number of labels that occur once: nothing moved."""
+    buckets = Buckets("categorical")
+    baseline = Histogram.from_pairs(buckets, [(OTHER, 300)])
+    verdict = judge(baseline, baseline, RULE, n_singletons=200)
+    assert (verdict.divergences.js_distance, verdict.drift_score) == (0.0, 0.0)
+
+
+def test_expected_unseen_rows_are_those_seen_once() -> None:
+    """Good and Turing: as many rows as have a label of their own move from other to unseen; nothing is lost."""
+    buckets = Buckets("categorical", labels=("a",))
+    baseline = Histogram.from_pairs(buckets, [(0, 90), (OTHER, 10)])
+    assert baseline.expecting_unseen(4).pairs() == [(0, 90), (OTHER, 6), (UNSEEN, 4)]
+    assert baseline.expecting_unseen(0) == baseline
+
+
+def test_sparse_labels_are_pooled_by_what_the_baseline_expects() -> None:
+    """Labels with fewer than ten expected rows join `other`, whatever the window holds; NULL and unseen stay apart."""
+    buckets = Buckets("categorical", labels=("a", "b", "c"))
+    baseline = Histogram.from_pairs(buckets, [(0, 900), (1, 80), (2, 15), (NULL, 5)])
+    current = Histogram.from_pairs(buckets, [(0, 100), (1, 5), (2, 60), (UNSEEN, 35)])
+    p, q = pool_sparse(buckets, baseline.counts, current.counts)  # expected of 200 rows: 180, 16, 3, 1
+    assert p.tolist() == [0, 15, 5, 900, 80]
+    assert q.tolist() == [35, 60, 0, 100, 5]
+    numbers = Buckets("numeric", edges=(1.0,))
+    counts = Histogram.from_pairs(numbers, [(0, 1), (1, 3)]).counts
+    assert pool_sparse(numbers, counts, counts)[0] is counts
 
 
 @pytest.mark.parametrize("name", ZOO)
