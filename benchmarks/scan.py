@@ -141,7 +141,7 @@ def _scan(log: Path) -> Callable[[], int]:
     warehouse = DuckDBWarehouse()
     training, relation = warehouse.relation(str(_reference_of(log))), warehouse.relation(str(log))
     wanted = [(Feature(name=name), "feature") for name in COLUMNS]
-    reference = build_reference(warehouse, training, wanted, monitor="benchmark", version="1", refuse=True)
+    reference = build_reference(warehouse, training, wanted, monitor="benchmark", version="1", unfit="refuse")
     features = tuple(feature.counted(relation) for feature in reference.features)
     month = TimeRange("ts", relation.columns["ts"], START, START + timedelta(days=DAYS), "day", ZoneInfo("UTC"))
     statements = Scan(relation, features, reference.salt, month).statements("duckdb")

@@ -29,7 +29,7 @@ SPECIAL_NAMES: Mapping[int, str] = {
     NULL: "NULL", NAN: "NaN", NEG_INF: "-Inf", POS_INF: "+Inf", OTHER: "other", UNSEEN: "unseen",
 }  # fmt: skip
 MOMENT_LIMIT = 1e150
-"""A finite value beyond this leaves mean and second moment undefined: its square would overflow."""
+"""A finite value beyond this leaves mean and second moment undefined: its square would overflow. Range: of the others."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Moments:
         n: how many finite values.
         mean: their mean; None when n is 0 or a value exceeds `MOMENT_LIMIT`.
         second_moment: sum of squared deviations from the mean (not divided by n); None as the mean.
-        min, max: None when n is 0.
+        min, max: of the values within `MOMENT_LIMIT`; None without any.
 
     Source: Chan, Golub, LeVeque (1979), "Updating formulae and a pairwise algorithm for computing sample variances", eq. 2.1.
     """

@@ -66,8 +66,8 @@ _MOMENTS = (
     Column("n_finite", "INT64", "Rows with a finite number; 0 for categories."),
     Column("mean", "FLOAT64", "Mean of the finite numbers; NULL without any, or when one exceeds 1e150."),
     Column("second_moment", "FLOAT64", "Sum of squared deviations from the mean; add histograms with Chan's formula."),
-    Column("min", "FLOAT64", "Smallest finite number."),
-    Column("max", "FLOAT64", "Largest finite number."),
+    Column("min", "FLOAT64", "Smallest number within 1e150."),
+    Column("max", "FLOAT64", "Largest number within 1e150."),
 )
 _METRICS = (
     Column("psi", "FLOAT64", "Population stability index on the coarse buckets, nats."),

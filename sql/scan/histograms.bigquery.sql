@@ -41,8 +41,9 @@ cells AS (
     COUNTIF(e.bucket >= 0 AND e.number IS NOT NULL) AS n_finite,
     AVG(IF(e.bucket >= 0 AND ABS(e.number) <= 1e150, e.number, NULL)) AS mean,
     VAR_POP(IF(e.bucket >= 0 AND ABS(e.number) <= 1e150, e.number, NULL)) AS variance,
-    MIN(IF(e.bucket >= 0, e.number, NULL)) AS low,
-    MAX(IF(e.bucket >= 0, e.number, NULL)) AS high
+    COUNTIF(e.bucket >= 0 AND ABS(e.number) <= 1e150) AS n_moderate,
+    MIN(IF(e.bucket >= 0 AND ABS(e.number) <= 1e150, e.number, NULL)) AS low,
+    MAX(IF(e.bucket >= 0 AND ABS(e.number) <= 1e150, e.number, NULL)) AS high
   FROM entries AS e
   GROUP BY granule, position, bucket, label
 ),
@@ -55,6 +56,7 @@ coded AS (
     c.n_finite AS n_finite,
     c.mean AS mean,
     c.variance AS variance,
+    c.n_moderate AS n_moderate,
     c.low AS low,
     c.high AS high,
     SUM(c.mean * c.n_finite) OVER (PARTITION BY c.granule, c.position)
@@ -72,6 +74,7 @@ moments AS (
     SUM(d.n_finite) AS n_finite,
     MAX(d.overall_mean) AS mean,
     SUM(d.n_finite * (d.variance + POW(d.mean - d.overall_mean, 2))) AS second_moment,
+    SUM(d.n_moderate) AS n_moderate,
     MIN(d.low) AS low,
     MAX(d.high) AS high
   FROM coded AS d
@@ -94,8 +97,8 @@ SELECT
   m.n_rows AS n_rows,
   m.n_null AS n_null,
   m.n_finite AS n_finite,
-  IF(GREATEST(ABS(m.low), ABS(m.high)) <= 1e150, m.mean, NULL) AS mean,
-  IF(GREATEST(ABS(m.low), ABS(m.high)) <= 1e150, m.second_moment, NULL) AS second_moment,
+  IF(m.n_moderate = m.n_finite, m.mean, NULL) AS mean,
+  IF(m.n_moderate = m.n_finite, m.second_moment, NULL) AS second_moment,
   m.low AS min,
   m.high AS max,
   c.buckets AS buckets

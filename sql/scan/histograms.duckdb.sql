@@ -1,16 +1,13 @@
 -- Count each row of a log once, into the frozen buckets of a reference, per granule. Same contract as the BigQuery template.
 -- Shape: DuckDB's native HISTOGRAM counts the bits of each DOUBLE, read as an integer, into bins that warehouse/bins.py makes of
 --   the buckets; NaN and the infinities have bins of their own. That is exact, and much faster than bins of DOUBLEs.
---   v_N is finite or NULL: to DuckDB NaN is above infinity (and ISFINITE is slower).
 -- Grain: one row per (granule, segment, feature); granule is NULL where there is no time column.
 -- Reads: the log, only its monitored columns. Partition filter: $start, $end on the time column.
--- Moments are DuckDB's own, which do not cancel; what exceeds 1e150 is kept out of them (its square overflows) and undefines them.
+-- Moments are those of v_N, the values within 1e150 (the squares of others overflow; to DuckDB NaN is above all); VAR_POP does not
+--   cancel. One finite value beyond leaves mean and second moment undefined.
 -- Parameters: ends_N BIGINT[] and bins_N STRUCT(bucket, bins)[] per numeric feature (see warehouse/bins.py); features, codes (see
 --   scan.py; cast, as DuckDB forgets the type of an empty list); salt VARCHAR; start, end, timezone with a time column; model_version with a version column.
 {% import "scan/time.duckdb.jinja" as clock %}
-{% macro moderate(f) %}
-{{ "CASE WHEN ABS(v_" ~ f.position ~ ") <= 1e150 THEN v_" ~ f.position ~ " END" if f.float else "v_" ~ f.position }}
-{%- endmacro %}
 {% set numbers = features | selectattr("numeric") | list %}
 {% set labels = features | rejectattr("numeric") | list %}
 {% include "scan/into.jinja" %}
@@ -19,7 +16,7 @@ WITH log AS NOT MATERIALIZED (
     {{ clock.granule(time) if time else "CAST(NULL AS TIMESTAMP)" }} AS granule{{ "," if features }}
 {% for f in numbers %}
     CAST({{ f.value }} AS DOUBLE) AS x_{{ f.position }},
-    {{ "CASE WHEN ABS(" ~ f.value ~ ") < 'inf'::DOUBLE THEN " ~ f.value ~ " END" if f.float else f.value }} AS v_{{ f.position }}{{ "," if labels or not loop.last }}
+    {{ "CASE WHEN ABS(" ~ f.value ~ ") <= 1e150 THEN " ~ f.value ~ " END" if f.float else f.value }} AS v_{{ f.position }}{{ "," if labels or not loop.last }}
 {% endfor %}
 {% for f in labels %}
     {{ f.value }} AS c_{{ f.position }}{{ "," if not loop.last }}
@@ -37,8 +34,9 @@ number_sums AS (
         'position': {{ f.position }},
         'counts': LIST_PREPEND(COUNT(*) - COUNT(x_{{ f.position }}), MAP_VALUES(HISTOGRAM(CAST(CAST(x_{{ f.position }} AS BIT) AS BIGINT), $ends_{{ f.position }}))),
         'bins': $bins_{{ f.position }},
-        'mean': AVG({{ moderate(f) }}),
-        'variance': VAR_POP({{ moderate(f) }}),
+        'n_moderate': COUNT(v_{{ f.position }}),
+        'sum': SUM(v_{{ f.position }}),
+        'variance': VAR_POP(v_{{ f.position }}),
         'low': MIN(v_{{ f.position }}),
         'high': MAX(v_{{ f.position }})
       }{{ "," if not loop.last }}
@@ -48,7 +46,7 @@ number_sums AS (
   GROUP BY granule
 {% else %}
   SELECT CAST(NULL AS TIMESTAMP) AS granule, {'position': 0, 'counts': [0::BIGINT], 'bins': [{'bucket': 0::BIGINT, 'bins': [1::BIGINT]}],
-    'mean': 0.0, 'variance': 0.0, 'low': 0.0, 'high': 0.0} AS s
+    'n_moderate': 0::BIGINT, 'sum': 0.0, 'variance': 0.0, 'low': 0.0, 'high': 0.0} AS s
   WHERE FALSE
 {% endif %}
 ),
@@ -66,8 +64,8 @@ number_rows AS (
     LIST_SUM([b.n FOR b IN buckets])::BIGINT AS n_rows,
     s.counts[1]::BIGINT AS n_null,
     COALESCE(LIST_SUM([b.n FOR b IN buckets IF b.bucket >= 0]), 0)::BIGINT AS n_finite,
-    s.mean AS mean,
-    s.variance * n_finite AS second_moment,
+    CASE WHEN s.n_moderate = n_finite THEN s.sum / s.n_moderate END AS mean,
+    CASE WHEN s.n_moderate = n_finite THEN s.variance * s.n_moderate END AS second_moment,
     s.low AS low,
     s.high AS high,
     LIST_FILTER(buckets, LAMBDA b : b.n > 0) AS buckets
@@ -121,8 +119,8 @@ SELECT
   m.n_rows AS n_rows,
   m.n_null AS n_null,
   m.n_finite AS n_finite,
-  CASE WHEN GREATEST(ABS(m.low), ABS(m.high)) <= 1e150 THEN m.mean END AS mean,
-  CASE WHEN GREATEST(ABS(m.low), ABS(m.high)) <= 1e150 THEN m.second_moment END AS second_moment,
+  m.mean AS mean,
+  m.second_moment AS second_moment,
   m.low AS min,
   m.high AS max,
   m.buckets AS buckets
