@@ -181,16 +181,14 @@ def wanted_features(config: MonitorConfig, relation: Relation) -> list[tuple[Fea
 
 
 def profile_columns(engine: Warehouse, sample: Relation, names: Sequence[str]) -> dict[str, Profile]:
-    """A profile of each column, by batches of columns."""
+    """A profile of each column whose type can be counted, by batches of columns."""
     found: dict[str, Profile] = {}
     countable = [name for name in names if sample.columns[name] in (*LABELS, *TIMES)]
     for start in range(0, len(countable), _BATCH):
         batch = countable[start : start + _BATCH]
         (row,) = engine.query(profile_statement(sample, batch, engine.dialect))
         found |= {name: _profile(row, i, sample.columns[name]) for i, name in enumerate(batch)}
-    n_rows = next(iter(found.values())).n_rows if found else 0
-    exotic = {name: Profile(sample.columns[name], n_rows, 0, 0) for name in names if name not in found}
-    return {**found, **exotic}
+    return found
 
 
 def profile_statement(sample: Relation, names: Sequence[str], dialect: Dialect) -> Statement:
@@ -250,8 +248,7 @@ def _kind(feature: Feature, role: str, profile: Profile | None, source_type: str
     if role == "prediction" and source_type == "BOOL" and feature.kind == "categorical":
         return "boolean"
     if feature.kind is None:
-        assert profile is not None  # noqa: S101 - every plain column was profiled
-        return detect(feature.name, profile)
+        return detect(feature.name, profile or Profile(source_type, 0, 0, 0))  # detection refuses other types
     if source_type not in ALLOWED[feature.kind]:
         return Excluded(
             f"of type {source_type}, which cannot be {feature.kind} (allowed: {', '.join(ALLOWED[feature.kind])})"

@@ -192,6 +192,9 @@ def compare(
     try:
         before, after = _relation(warehouse, baseline, "baseline"), _relation(warehouse, current, "current")
         _require_common(before, after)
+        n_current = warehouse.count_rows(after)
+        if not n_current:
+            raise InputError.no_rows(after.place)
         roles = {name: role for name, role in ((prediction, "prediction"), (score, "score"), (label, "label")) if name}
         wanted = _wanted(before, features, roles, apart={time} if time else set())
         reference = build_reference(
@@ -199,10 +202,7 @@ def compare(
         )
         if features is None:
             reference = _without_constants(warehouse, reference, before, after)
-        compared = _compare_features(warehouse, reference, after, rule)
-        n_current = warehouse.count_rows(after)
-        if not n_current:
-            raise InputError.no_rows(after.place)
+        compared = _compare_features(warehouse, reference, after, rule, n_current)
     finally:
         warehouse.close()
     return Comparison(reference.n_rows, n_current, compared, _prediction(compared, positive), max_share_drifted=0.3)
@@ -294,14 +294,13 @@ def _single_value(histogram: Histogram) -> str | None:
 
 
 def _compare_features(
-    warehouse: DuckDBWarehouse, reference: Reference, after: Relation, rule: Rule
+    warehouse: DuckDBWarehouse, reference: Reference, after: Relation, rule: Rule, n_current: int
 ) -> tuple[FeatureComparison, ...]:
     ready = {feature.name: feature.counted(after) for feature in reference.features}
     scan = Scan(after, tuple(item for item in ready.values() if not isinstance(item, str)), reference.salt)
     rows = {row["feature"]: row for statement in scan.statements("duckdb") for row in warehouse.query(statement)}
     changed = [name for name, item in ready.items() if isinstance(item, str) and name in after.columns]
     empty = {name for name, profile in profile_columns(warehouse, after, changed).items() if not profile.n_given}
-    n_current = warehouse.count_rows(after) if empty else 0
     compared = [
         _compare_feature(
             feature, ready[feature.name], rows.get(feature.name), rule, n_current if feature.name in empty else None

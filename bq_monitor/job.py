@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bq_monitor.alerts.rules import events_of
 from bq_monitor.config import MonitorConfig
@@ -60,7 +61,7 @@ def execute(
 ) -> RunResult:
     """`run` on an open warehouse."""
     started, clock = datetime.now(UTC), time.monotonic()
-    moment = _moment(as_of, config)
+    moment = moment_of(as_of, config.window.timezone)
     plan, relation = make_plan(warehouse, config, moment)
     run_id = uuid.uuid4().hex
     for i, count in enumerate(plan.counts):
@@ -112,10 +113,10 @@ def make_plan(warehouse: Warehouse, config: MonitorConfig, as_of: datetime) -> t
     ), relation
 
 
-def _moment(as_of: datetime | str | None, config: MonitorConfig) -> datetime:
+def moment_of(as_of: datetime | str | None, zone: ZoneInfo) -> datetime:
     """The moment to run for; one in the future would judge windows that are not over, and never look at them again."""
     now = datetime.now(UTC)
-    moment = now if as_of is None else parse_moment(as_of, config.window.timezone)
+    moment = now if as_of is None else parse_moment(as_of, zone)
     if moment > now:
         raise InputError(
             f"as_of: got {moment:%Y-%m-%d %H:%M} UTC, which is to come; allowed: now ({now:%Y-%m-%d %H:%M} UTC) or before."
@@ -127,7 +128,7 @@ def preview(config: MonitorConfig, as_of: datetime | str | None = None) -> dict[
     """What a run would do and read, as plain values; nothing is counted or written."""
     warehouse = open_warehouse(config.warehouse, deadline_seconds=config.budget.deadline_seconds, read_only=True)
     try:
-        plan, relation = make_plan(warehouse, config, _moment(as_of, config))
+        plan, relation = make_plan(warehouse, config, moment_of(as_of, config.window.timezone))
         return {
             "monitor": config.monitor,
             "windows": [{"start": w.start.isoformat(), "end": w.end.isoformat()} for w in plan.windows],
@@ -211,8 +212,11 @@ def _count_scan(warehouse: Warehouse, plan: Plan, count: Count, relation: Relati
 def _store_counts(warehouse: Warehouse, plan: Plan, count: Count, relation: Relation, run_id: str) -> None:
     scan = _count_scan(warehouse, plan, count, relation, run_id)
     identity = digest(
-        [count.reference.reference_id, scan_definition_id(plan.config), count.start, count.end, count.n_rows]
-    )
+        [
+            count.reference.reference_id, scan_definition_id(plan.config), count.start, count.end, count.n_rows,
+            [feature.name for feature in scan.features],
+        ]
+    )  # fmt: skip
     for i, statement in enumerate(scan.statements(warehouse.dialect)):
         _check_budget(warehouse, statement, plan.config)
         warehouse.execute(statement, key=f"count-{identity}-{i}")
@@ -231,8 +235,8 @@ def _check_budget(warehouse: Warehouse, statement: Statement, config: MonitorCon
         )
 
 
-def _read_windows(warehouse: Warehouse, plan: Plan) -> dict[tuple[int, str], Row]:
-    """The summed histograms of the plan's windows, by `(index of the judgement, feature)`."""
+def _read_windows(warehouse: Warehouse, plan: Plan) -> dict[int, dict[str, Row]]:
+    """The summed histograms of the plan's windows, by the index of the judgement and the feature."""
     asked = [(i, j, j.reference) for i, j in enumerate(plan.judgements) if j.reference]
     if not asked:
         return {}
@@ -242,20 +246,20 @@ def _read_windows(warehouse: Warehouse, plan: Plan) -> dict[tuple[int, str], Row
     ]
     config = plan.config
     rows = warehouse.query(statements.windows(warehouse, config.monitor, scan_definition_id(config), windows))
-    return {(int(row["window_id"]), row["feature"]): row for row in rows if row["segment"] == "all"}
+    found: dict[int, dict[str, Row]] = {}
+    for row in rows:
+        found.setdefault(int(row["window_id"]), {})[row["feature"]] = row
+    return found
 
 
 def _judge(
-    plan: Plan, relation: Relation, histograms: Mapping[tuple[int, str], Row], progress: Progressed
+    plan: Plan, relation: Relation, histograms: Mapping[int, Mapping[str, Row]], progress: Progressed
 ) -> list[DriftResult]:
     """Judge every expected feature of every window; p-values are corrected over the tests of each window."""
-    rows_of: dict[int, dict[str, Row]] = {}
-    for (i, feature), row in histograms.items():
-        rows_of.setdefault(i, {})[feature] = row
     pending: dict[Window, list[DriftResult]] = {}
     for i, judgement in enumerate(plan.judgements):
         progress("judge", i, len(plan.judgements))
-        found = _judge_window(plan.config, judgement, relation, rows_of.get(i, {}))
+        found = _judge_window(plan.config, judgement, relation, histograms.get(i, {}))
         pending.setdefault(judgement.window, []).extend(found)
     results: list[DriftResult] = []
     for window in sorted(pending):

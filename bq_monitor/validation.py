@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bq_monitor.config import MonitorConfig
-from bq_monitor.errors import BqMonitorError, InputError, did_you_mean
+from bq_monitor.errors import BqMonitorError, InputError, TableNotFoundError, did_you_mean
 from bq_monitor.reference import load_references
 from bq_monitor.scan import log_scan
 from bq_monitor.warehouse import open_warehouse
@@ -94,7 +94,7 @@ def _expression_faults(text: str, place: str, relation: Relation) -> list[str]:
 def _state_faults(config: MonitorConfig, warehouse: Warehouse) -> list[str]:
     try:
         references = load_references(warehouse, config.monitor)
-    except BqMonitorError:
+    except TableNotFoundError:
         return [f"monitor {config.monitor!r}: our tables are not there; run 'bq-monitor init'"]
     if not references:
         return [f"monitor {config.monitor!r}: no reference captured; run 'bq-monitor reference capture'"]

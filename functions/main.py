@@ -1,8 +1,7 @@
 """The scheduled Cloud Function: decode the request, run the due windows, answer.
 
-Request (JSON or query string): `config`, a file or folder, local or `gs://` (default: environment BQ_MONITOR_CONFIG);
-`monitor`, only this one of a fleet; `as_of`, a moment (default: now). Answers: 200 with what each monitor found (drift is no
-failure), 400 for a bad request, 500 with what failed, so that the scheduler tries again; what is finished is not done twice.
+Request (JSON or query string): `config`, a file or folder, local or `gs://` (default: BQ_MONITOR_CONFIG); `monitor`, only this one
+of a fleet; `as_of`, a moment (default: now). Answers: 200 with what was found (drift too), 400 for a bad request, 500 with what failed.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from zoneinfo import ZoneInfo
 import functions_framework
 
 from bq_monitor import BqMonitorError, InputError, MonitorConfig, load_configs, run
-from bq_monitor.timegrid import parse_moment
+from bq_monitor.job import moment_of
 
 if TYPE_CHECKING:
     from flask import Request
@@ -39,7 +38,7 @@ def _chosen(asked: Any) -> list[MonitorConfig]:
     if not isinstance(asked, dict) or set(asked) - set(allowed) or any(not isinstance(v, str) for v in asked.values()):
         raise InputError(f"request: got {asked!r}; allowed: a JSON object of texts named {', '.join(allowed)}.")
     if "as_of" in asked:
-        parse_moment(asked["as_of"], ZoneInfo("UTC"))
+        moment_of(asked["as_of"], ZoneInfo("UTC"))
     path = asked.get("config") or os.environ.get("BQ_MONITOR_CONFIG")
     if not path:
         raise InputError("request: no config; send one, or set BQ_MONITOR_CONFIG to a file or folder, local or gs://.")

@@ -343,3 +343,16 @@ def test_the_rarest_class_of_a_prediction_keeps_its_name() -> None:
         found = compare(data, data, prediction="p", positive=positive)
         assert found.prediction is not None
         assert found.prediction.positive_rate == {"baseline": 0.0075, "current": 0.0075}
+
+
+def test_a_column_whose_new_type_cannot_be_counted_is_not_taken_for_empty() -> None:
+    """A number that became a list is a change of type, neither a column of NULLs nor a constant."""
+    before = pd.DataFrame({"x": [i * 0.37 for i in range(100)], "k": ["a"] * 100, "y": [0.5, 1.5] * 50})
+    after = before.assign(x=[[1.0, 2.0]] * 100, k=[["a"]] * 100)
+    found = {item.feature: item for item in compare(before, after).features}
+    assert {name: item.status for name, item in found.items()} == {
+        "x": "not_evaluated",
+        "k": "not_evaluated",
+        "y": "ok",
+    }
+    assert "type changed" in (found["x"].verdict.reason or "")

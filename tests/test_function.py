@@ -72,6 +72,7 @@ def test_partial_failure_is_500_and_names_what_failed(client: FlaskClient, fleet
         ({"config": "nowhere.yaml"}, "nowhere.yaml"),
         ({}, "no config"),
         ({"config": "x.yaml", "as_of": "yesterday"}, "not a point in time"),
+        ({"config": "x.yaml", "as_of": "2999-01-01"}, "which is to come"),
         (["config"], "allowed"),
     ],
 )
