@@ -1,8 +1,7 @@
-"""Configurations on disk and in Cloud Storage: one file, a fleet in a folder, and what cannot be read."""
+"""Configurations on disk: one file, a fleet in a folder, and what cannot be read (`gs://`: test_storage.py)."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -93,67 +92,6 @@ def test_a_file_that_is_not_text_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"a\.yaml: cannot be read"):
         load_configs(tmp_path / "a.yaml")
-
-
-class Blob:
-    def __init__(self, name: str, text: str | Exception) -> None:
-        self.name, self.text = name, text
-
-    def download_as_text(self, encoding: str) -> str:
-        if isinstance(self.text, Exception):
-            raise self.text
-        return self.text
-
-
-class StorageClient:
-    """What the tests put where google-cloud-storage's client stands: blobs by name in one bucket."""
-
-    blobs: dict[str, str | Exception]
-
-    def bucket(self, name: str) -> StorageClient:
-        assert name == "configs"
-        return self
-
-    def blob(self, name: str) -> Blob:
-        return Blob(name, self.blobs[name])
-
-    def list_blobs(self, bucket: str, prefix: str, delimiter: str) -> list[Blob]:
-        assert (bucket, delimiter) == ("configs", "/")
-        return [Blob(name, text) for name, text in self.blobs.items() if name.startswith(prefix)]
-
-
-def test_a_fleet_on_cloud_storage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`gs://` names a file or a folder, read through google-cloud-storage."""
-    blobs = {
-        "fleet/defaults.yaml": "warehouse: 'duckdb://'",
-        "fleet/a.yaml": "{monitor: a, source: {table: a.csv, timestamp: t}}",
-        "fleet/readme.md": "#",
-    }
-    monkeypatch.setattr(StorageClient, "blobs", blobs, raising=False)
-    monkeypatch.setattr("google.cloud.storage.Client", StorageClient)
-    assert [config.monitor for config in load_configs("gs://configs/fleet")] == ["a"]
-    monkeypatch.setenv("BQ_MONITOR_WAREHOUSE", "duckdb://")
-    assert load_config("gs://configs/fleet/a.yaml").monitor == "a"
-
-
-def test_cloud_storage_that_refuses_is_an_input_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the service or the credentials refuse becomes one error that names the path, at once."""
-    from google.api_core.exceptions import NotFound
-    from google.auth.exceptions import DefaultCredentialsError
-
-    monkeypatch.setattr(StorageClient, "blobs", {"a.yaml": NotFound("no such object")}, raising=False)  # type: ignore[no-untyped-call]
-    monkeypatch.setattr("google.cloud.storage.Client", StorageClient)
-    began = time.monotonic()
-    with pytest.raises(InputError, match=r"gs://configs/a\.yaml: cannot be read: .*no such object"):
-        load_configs("gs://configs/a.yaml")
-
-    def refuse() -> None:
-        raise DefaultCredentialsError("no credentials")  # type: ignore[no-untyped-call]
-
-    monkeypatch.setattr("google.cloud.storage.Client", refuse)
-    with pytest.raises(InputError, match=r"gs://configs/fleet/: cannot be read: no credentials"):
-        load_configs("gs://configs/fleet")
-    assert time.monotonic() - began < 5
 
 
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
