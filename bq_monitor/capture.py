@@ -16,7 +16,7 @@ from bq_monitor.measure.kinds import Excluded, Profile, detect
 from bq_monitor.reference import FeatureReference, Reference, load_references, store_reference
 from bq_monitor.scan import Counted, Scan, digest, histogram_from_row
 from bq_monitor.warehouse import open_warehouse
-from bq_monitor.warehouse.base import Dialect, Relation, Row, Statement, Warehouse
+from bq_monitor.warehouse.base import Dialect, Relation, Row, Statement, Terms, Warehouse
 from bq_monitor.warehouse.fragments import ALLOWED, LABELS, NUMBERS, TIMES
 from bq_monitor.warehouse.identifiers import is_file, quote_column
 from bq_monitor.warehouse.render import render
@@ -56,12 +56,9 @@ def capture_reference(
     with_predictions = _with_predictions(
         os.fspath(data) if isinstance(data, os.PathLike) else data, predictions, config
     )
-    warehouse = open_warehouse(
-        config.warehouse,
-        deadline_seconds=config.budget.deadline_seconds,
-        max_bytes=config.budget.max_bytes_per_run,
-        create=True,
-    )
+    terms = Terms(config.budget.deadline_seconds, config.budget.max_bytes_per_run, {"monitor": config.monitor})
+    warehouse = open_warehouse(config.warehouse, deadline_seconds=terms.deadline_seconds, create=True)
+    warehouse.begin(terms)
     engine = warehouse
     try:
         local = not isinstance(with_predictions, str) or is_file(with_predictions)

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -31,7 +31,7 @@ CLEAN, DRIFT, BAD_INPUT, NOT_EVALUATED, WAREHOUSE = 0, 1, 2, 3, 4
 _PRECEDENCE = (WAREHOUSE, BAD_INPUT, DRIFT, NOT_EVALUATED, CLEAN)
 _STATUS_STYLES = {"ok": "green", "drift": "bold red", "not_evaluated": "yellow", "excluded": "dim"}
 _NUMBERS = {
-    "drift score", "JS distance", "PSI", "rows", "null", "buckets", "windows", "granules to count", "bytes", "loans", "features",
+    "drift score", "JS distance", "PSI", "rows", "null", "buckets", "windows", "granules to count", "bytes", "cost", "loans", "features",
 }  # fmt: skip
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -118,20 +118,26 @@ def init(config: Sequence[str], as_json: bool) -> None:
 def validate(config: Sequence[str], offline: bool, as_json: bool) -> None:
     """Check configurations, and the logs and tables that they name."""
     from bq_monitor.config import load_configs
+    from bq_monitor.findings import Findings
 
     monitors = load_configs(list(config))
-    found: dict[str, list[str]] = {monitor.monitor: [] for monitor in monitors}
+    found = [(monitor.monitor, Findings()) for monitor in monitors]
     if not offline:
         from bq_monitor.validation import check_live
 
-        found = {monitor.monitor: check_live(monitor) for monitor in monitors}
+        found = [(monitor.monitor, check_live(monitor)) for monitor in monitors]
     if as_json:
-        _print_json([{"monitor": name, "ok": not faults, "faults": faults} for name, faults in found.items()])
-    for name, faults in found.items() if not as_json else ():
-        print(f"{name}: " + ("good" if not faults else f"{len(faults)} faults"))
-        for fault in faults:
-            print(f"  {fault}")
-    _exit(BAD_INPUT if any(found.values()) else CLEAN)
+        _print_json(
+            [
+                {"monitor": name, "ok": not item.faults, "faults": list(item.faults), "advice": list(item.advice)}
+                for name, item in found
+            ]
+        )
+    for name, item in found if not as_json else ():
+        print(f"{name}: " + (f"{len(item.faults)} faults" if item.faults else "good"))
+        for line in (*item.faults, *(f"advice: {text}" for text in item.advice)):
+            print(f"  {line}")
+    _exit(BAD_INPUT if any(item.faults for _, item in found) else CLEAN)
 
 
 @cli.command()
@@ -141,7 +147,7 @@ def validate(config: Sequence[str], offline: bool, as_json: bool) -> None:
 def plan(config: Sequence[str], as_of: str | None, as_json: bool) -> None:
     """Show which windows are due, what would be counted, and what it would cost. Runs nothing."""
     from bq_monitor.config import load_configs
-    from bq_monitor.job import preview
+    from bq_monitor.due import preview
     from bq_monitor.tables import due_table
 
     previews = [preview(monitor, as_of) for monitor in load_configs(list(config))]
@@ -202,34 +208,39 @@ def reference_list(config: Sequence[str], as_json: bool) -> None:
 @cli.command()
 @configs_argument
 @as_of_option
+@click.option("--from", "start", metavar="TIME", help="Backfill: judge the windows that end after this time...")
+@click.option("--to", "end", metavar="TIME", help="...and not after this one. Nobody is notified of what they show.")
 @json_option
-def run(config: Sequence[str], as_of: str | None, as_json: bool) -> None:
-    """Count and judge every window that is due."""
+def run(config: Sequence[str], as_of: str | None, start: str | None, end: str | None, as_json: bool) -> None:
+    """Count and judge every window that is due, or (--from, --to) a stretch of the past."""
     from bq_monitor.config import load_configs
 
-    codes, printed = [CLEAN], []
+    if (start is None) != (end is None):
+        raise click.UsageError("--from and --to go together: the stretch to backfill.")
+    codes: list[int] = [CLEAN]
+    printed: list[dict[str, Any]] = []
     for monitor in load_configs(list(config)):
         try:
-            outcome = _run_with_progress(monitor, as_of)
+            for outcome in _runs(monitor, as_of, (start, end) if start and end else None):
+                codes += [DRIFT if outcome.count("drift") else CLEAN]
+                codes += [NOT_EVALUATED if outcome.unevaluated_features else CLEAN]
+                printed.append(outcome.to_dict())
+                if not as_json:
+                    _print_run(outcome)
         except BqMonitorError as error:  # the others of a fleet still run
             print(f"error: {error}", file=sys.stderr)
             printed.append({"monitor": monitor.monitor, "error": str(error)})
             codes.append(error.exit_code)
-            continue
-        codes += [DRIFT if outcome.count("drift") else CLEAN, NOT_EVALUATED if outcome.unevaluated_features else CLEAN]
-        printed.append(outcome.to_dict())
-        if not as_json:
-            _print_run(outcome)
     if as_json:
         _print_json(printed)
     _exit(*codes)
 
 
-def _run_with_progress(monitor: MonitorConfig, as_of: str | None) -> RunResult:
-    from bq_monitor.job import run as run_monitor
+def _runs(monitor: MonitorConfig, as_of: str | None, backfill: tuple[str, str] | None) -> Iterator[RunResult]:
+    from bq_monitor.job import run_until_done
 
     with _progress_bar() as bar:
-        return run_monitor(monitor, as_of, progress=_shown(bar, monitor.monitor))
+        yield from run_until_done(monitor, as_of, backfill=backfill, progress=_shown(bar, monitor.monitor))
 
 
 def _print_run(outcome: RunResult) -> None:
@@ -254,8 +265,8 @@ def _print_run(outcome: RunResult) -> None:
 @click.option("--positive", help="Positive class of the prediction.")
 @click.option("--psi-threshold", type=float, help="PSI that matters.")
 @click.option("--js-threshold", type=float, help="JS distance that matters (default 0.1).")
-@click.option("--output", type=click.Path(dir_okay=False), help="Write the JSON report here.")
-@click.option("--csv", "csv_path", type=click.Path(dir_okay=False), help="Write the scores of each column here.")
+@click.option("--output", type=click.Path(dir_okay=False), help="Write the JSON report here (a file or gs:// path).")
+@click.option("--csv", "csv_path", type=click.Path(dir_okay=False), help="Write each column's scores here (likewise).")
 @json_option
 def compare(
     baseline: str, current: str, output: str | None, csv_path: str | None, as_json: bool, **options: Any
@@ -358,12 +369,9 @@ def _exit(*codes: int) -> NoReturn:
 
 
 def _write(path: str, text: str) -> None:
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BqMonitorError(
-            f"{path}: cannot be written: {error.strerror}. Check the folder and its permissions."
-        ) from None
+    from bq_monitor.warehouse.storage import write_text
+
+    write_text(path, text)
 
 
 def _print_json(value: Any) -> None:

@@ -181,7 +181,11 @@ class Detection(_Section):
 
 
 class Budget(_Section):
+    """What a run may cost. `price_per_tib` turns bytes billed into money, in whatever currency it is given (0: a flat rate)."""
+
     max_bytes_per_run: SizeField | None = None
+    max_bytes_per_month: SizeField | None = None
+    price_per_tib: Annotated[float, Field(ge=0)] = 6.25
     deadline: Annotated[str, BeforeValidator(_parse_deadline)] = "25m"
 
     @property

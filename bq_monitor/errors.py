@@ -71,6 +71,14 @@ class BudgetError(WarehouseError):
     """A statement would read more than the budget allows; nothing ran."""
 
 
+class AccessError(WarehouseError):
+    """Who runs this may not do what the step needs; the message names the permission and the role that grants it."""
+
+
+class DeadlineError(WarehouseError):
+    """The time of the run is over; what still ran was cancelled, finished steps are kept."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'x'?`, or nothing when no known name is near."""
     listed = list(known)

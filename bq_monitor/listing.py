@@ -55,6 +55,8 @@ class _Names:
 def monitor_statements(config: MonitorConfig) -> list[dict[str, Any]]:
     """The statements of a monitor as `{name, dialect, sql, params: {name: type}, schemas: {table: {column: type}}}`.
 
+    All that touch a table; the one look into metadata (`sql/read/partitions`) touches none.
+
     Column types of the log are those that the configuration implies (a numeric feature is FLOAT64, the time a TIMESTAMP).
 
     Raises:
@@ -219,6 +221,7 @@ def _job_statements(config: MonitorConfig, names: _Names, log: Relation) -> list
         scan.granules("bigquery"),
         statements.stored(names, config.monitor, definition, now, now),
         statements.verdict_keys(names, config.monitor, now),
+        statements.month_cost(names, config.monitor, now),
         *counting.statements("bigquery"),
         statements.windows(names, config.monitor, definition, [{"start_at": now, "end_at": now}]),
         *inserts,

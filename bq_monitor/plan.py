@@ -3,23 +3,27 @@
 Two marks say how far a monitor has come, and both are read from the warehouse, never from the clock of the trigger:
 the *watermark* (end of the newest window judged) decides which windows are due; *covered_to* (end of the granules
 counted against the same references) decides which granules of those windows are new. Granules younger than
-`window.restate` are looked at again: where their row count changed, they are counted again, and the windows that hold them
-are judged again.
+`window.restate` are looked at again, unless the log's partitions say that nothing was written to them since the last run:
+where their row count changed, they are counted again, and the windows that hold them are judged again.
+
+A backfill judges the windows of a stretch of the past; it moves neither mark.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 from bq_monitor.config import MonitorConfig
 from bq_monitor.reference import Reference
 from bq_monitor.scan import digest, scan_definition_id
-from bq_monitor.timegrid import Window
+from bq_monitor.timegrid import Partition, Window
 
 MAX_WINDOWS = 5000
-"""More due windows than this in one run are a mistake in the log's times or in the configuration."""
+"""More windows than this since the log's first row are a mistake in its times: say `window.start` if they are not."""
+CLOCK_MARGIN = timedelta(minutes=10)
+"""By how much the warehouse's clock and ours may differ: what was written to so shortly before a run is looked at again."""
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
 """Where a monitor without `window.start` begins to look for its log's earliest granule."""
 
@@ -33,35 +37,63 @@ class Progress:
 
     watermark: datetime | None = None
     covered_to: datetime | None = None
+    last_run_at: datetime | None = None
     first_start: datetime | None = None
 
 
 @dataclass(frozen=True)
-class Stored:
-    """What is stored about the windows at hand: rows counted by `(reference_id, granule)`, and the verdicts that stand.
+class StoredGranule:
+    """A granule as it is stored: its rows, when the oldest of its counts was made, and whether every feature was counted from those rows.
 
-    `partial`: the granules in which not every feature was counted (a run was cut off between two scans, a column came back).
+    It is not `whole` when a run was cut off between two scans, or when a column came back; `computed_at` is None while a feature lacks.
     """
 
-    rows: Mapping[tuple[str, datetime], int] = field(default_factory=dict)
-    partial: frozenset[tuple[str, datetime]] = frozenset()
+    n_rows: int
+    computed_at: datetime | None = None
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is stored about the windows at hand: granules by `(reference_id, start)`, and the verdicts that stand."""
+
+    granules: Mapping[tuple[str, datetime], StoredGranule] = field(default_factory=dict)
     verdict_keys: frozenset[str] = frozenset()
+    judged_by: Mapping[tuple[Window, str], tuple[str, ...]] = field(default_factory=dict)
+    """The runs whose verdicts stand, by window and model version."""
+
+    def n_rows(self, reference_id: str, granule: datetime) -> int:
+        found = self.granules.get((reference_id, granule))
+        return found.n_rows if found else 0
 
 
 @dataclass(frozen=True)
 class Count:
-    """One stretch of granules to count against one reference."""
+    """One stretch of granules to count against one reference. `supersedes` is the identity of the counts that it takes the place of."""
 
     reference: Reference
     start: datetime
     end: datetime
     n_granules: int
     n_rows: int
+    supersedes: str = ""
+
+
+@dataclass(frozen=True)
+class Emptied:
+    """A granule that was counted, and whose rows are all gone from the log."""
+
+    reference: Reference
+    granule: datetime
+    supersedes: str = ""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """One window of one model version to judge, with the rows of the log in it; without a reference, `reason` says why it cannot be."""
+    """One window of one model version to judge, with the rows of the log in it; without a reference, `reason` says why it cannot be.
+
+    `supersedes` names the runs whose verdicts it takes the place of: data that change and change back are judged each time.
+    """
 
     window: Window
     model_version: str
@@ -69,33 +101,44 @@ class Judgement:
     verdict_key: str
     n_rows: int = 0
     reason: str | None = None
+    supersedes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one run does."""
+    """What one run does. A backfill has no coverage key and moves no mark; `n_windows_left` are due, but not in this run."""
 
     config: MonitorConfig
     as_of: datetime
     counts: tuple[Count, ...]
+    emptied: tuple[Emptied, ...]
     judgements: tuple[Judgement, ...]
-    coverage_key: str
-    watermark: datetime | None
-    granules_to: datetime | None
+    coverage_key: str = ""
+    watermark: datetime | None = None
+    granules_to: datetime | None = None
+    moves_watermark: bool = False
+    n_windows_left: int = 0
 
     @property
     def windows(self) -> list[Window]:
         return sorted({judgement.window for judgement in self.judgements})
 
+    @property
+    def is_backfill(self) -> bool:
+        return not self.coverage_key
+
 
 class Planner:
-    """Makes the plan of one run in three steps, each asking only for what the next needs from the warehouse.
+    """Makes the plan of one run in steps, each asking only for what the next needs from the warehouse.
 
-    `candidates` from the progress; `look_from` says from when on the log's granules must be looked at; `plan` does the rest.
+    `candidates` from the progress; `take` cuts them to one run; `look_from` says from when on the log's granules must be looked
+    at; `plan` does the rest. With `backfill`, the candidates are the windows that end in that stretch.
     """
 
-    def __init__(self, config: MonitorConfig, references: Sequence[Reference], as_of: datetime) -> None:
-        self.config, self.as_of = config, as_of
+    def __init__(
+        self, config: MonitorConfig, references: Sequence[Reference], as_of: datetime, backfill: Window | None = None
+    ) -> None:
+        self.config, self.as_of, self.backfill = config, as_of, backfill
         self.grid = config.window.grid
         self.in_force = _in_force(references)
         self.newest = references[0] if references else None
@@ -113,26 +156,64 @@ class Planner:
         """Only windows that ended `delay` before `as_of` are judged."""
         return self.config.window.delay.before(self.as_of, self.grid.zone)
 
-    def due_after(self, progress: Progress, earliest: datetime | None) -> datetime | None:
-        """The instant after which a window's end makes it a candidate; None when the log is empty and no start is set."""
-        start = self.config.window.start_moment() or earliest
-        if progress.watermark is None:
-            return start
-        return self.config.window.restate.before(progress.watermark, self.grid.zone)
+    def candidates(self, progress: Progress, earliest: datetime | None) -> list[Window]:
+        """The windows that may be due: ended before the horizon, not begun before the first, not older than `restate`.
 
-    def candidates(self, after: datetime, *, start: datetime | None) -> list[Window]:
-        """The windows that may be due: ended after `after` and before the horizon, and not begun before `start`."""
+        `earliest`: the log's first granule, where neither the configuration nor an earlier run says where to begin.
+        """
+        if self.backfill:
+            return self.grid.windows(self.backfill.start, min(self.backfill.end, self.horizon))
+        said = self.config.window.start_moment()
+        start = said or progress.first_start or earliest
+        after = said or earliest
+        if progress.watermark is not None:
+            after = self.config.window.restate.before(progress.watermark, self.grid.zone)
+        if after is None:
+            return []
         found = self.grid.windows(after, self.horizon)
         return [window for window in found if start is None or window.start >= self.grid.floor(start)]
 
-    def look_from(self, progress: Progress, windows: Sequence[Window]) -> datetime | None:
+    def take(
+        self, windows: Sequence[Window], progress: Progress, max_windows: int | None
+    ) -> tuple[Sequence[Window], int]:
+        """The windows of one run, and how many due ones are left; those up to the watermark do not count."""
+        mark = progress.watermark
+        n_old = 0 if self.backfill or mark is None else sum(window.end <= mark for window in windows)
+        end = len(windows) if max_windows is None else min(len(windows), n_old + max_windows)
+        return windows[:end], len(windows) - end
+
+    def look_from(
+        self, progress: Progress, windows: Sequence[Window], partitions: Sequence[Partition] | None
+    ) -> datetime | None:
         """From when on the log must be looked at: what was never counted, and what may have changed since."""
         if not windows:
             return None
-        first = windows[0].start
-        if progress.covered_to is None:
+        first = self.grid.floor(windows[0].start)
+        if progress.covered_to is None or self.backfill:
             return first
-        return max(first, self.config.window.restate.before(progress.covered_to, self.grid.zone))
+        since = max(first, self.config.window.restate.before(progress.covered_to, self.grid.zone))
+        if partitions is None or progress.last_run_at is None:
+            return since
+        seen_before = progress.last_run_at - CLOCK_MARGIN
+        changed = [p.start for p in partitions if p.end > since and p.modified_at >= seen_before]
+        return max(since, min([progress.covered_to, *(self.grid.floor(start) for start in changed)]))
+
+    def rows_of(self, partitions: Sequence[Partition] | None, start: datetime, end: datetime) -> GranuleRows | None:
+        """The rows of each granule of `[start, end)` as the partitions tell them; None where only the log itself can tell.
+
+        They tell where every row of the log counts (no filter, no versions) and no partition holds two granules.
+        """
+        source = self.config.source
+        if partitions is None or source.filter or source.model_version:
+            return None
+        rows: dict[tuple[datetime, str], int] = {}
+        for partition in partitions:
+            granule = self.grid.floor(partition.start)
+            if partition.end > self.grid.next(granule):
+                return None
+            if partition.n_rows and start <= granule < end:
+                rows[granule, ""] = rows.get((granule, ""), 0) + partition.n_rows
+        return rows
 
     def plan(
         self,
@@ -141,6 +222,8 @@ class Planner:
         looked_from: datetime | None,
         stored: Stored,
         progress: Progress,
+        *,
+        n_windows_left: int = 0,
     ) -> Plan:
         """The plan, from the rows seen in the log since `looked_from` and those stored before."""
         rows = self._rows(seen, looked_from, stored)
@@ -148,28 +231,34 @@ class Planner:
         for (granule, version), n in rows.items():
             by_granule.setdefault(granule, {})[version] = n
         found = (j for window in windows for j in self._judgements(window, by_granule))
-        judgements = [judgement for judgement in found if judgement.verdict_key not in stored.verdict_keys]
-        needed = {granule for j in judgements for granule in self.grid.granules(j.window)}
-        counts = [
-            count for reference in self.targets()
-            for count in self._counts(reference, sorted(needed), rows, stored)
-        ]  # fmt: skip
-        judged = [j.window.end for j in judgements]
-        watermark = max([*judged, *([progress.watermark] if progress.watermark else [])], default=None)
-        covered = max(
-            [*(window.end for window in windows), *([progress.covered_to] if progress.covered_to else [])], default=None
-        )
-        return Plan(self.config, self.as_of, tuple(counts), tuple(judgements), self.coverage_key, watermark, covered)
+        judgements = tuple(
+            replace(judgement, supersedes=stored.judged_by.get((judgement.window, judgement.model_version), ()))
+            for judgement in found if judgement.verdict_key not in stored.verdict_keys
+        )  # fmt: skip
+        needed = sorted({granule for j in judgements for granule in self.grid.granules(j.window)})
+        counts = tuple(count for r in self.targets() for count in self._counts(r, needed, rows, stored))
+        emptied = tuple(
+            Emptied(r, granule, self._superseded(r, [granule], stored)) for r in self.targets() for granule in needed
+            if stored.n_rows(r.reference_id, granule) and not rows.get((granule, self._version(r)))
+        )  # fmt: skip
+        if self.backfill:
+            return Plan(self.config, self.as_of, counts, emptied, judgements, n_windows_left=n_windows_left)
+        end = windows[-1].end if windows else None
+        watermark, covered = _later(progress.watermark, end), _later(progress.covered_to, end)
+        moves = watermark != progress.watermark
+        return Plan(
+            self.config, self.as_of, counts, emptied, judgements, self.coverage_key, watermark, covered, moves, n_windows_left
+        )  # fmt: skip
 
     def _rows(self, seen: GranuleRows, looked_from: datetime | None, stored: Stored) -> dict[tuple[datetime, str], int]:
         """Rows by granule and version: as stored before `looked_from`, as seen in the log since."""
         versions = {reference.reference_id: self._version(reference) for reference in self.targets()}
         known = {
-            (granule, versions[reference_id]): n
-            for (reference_id, granule), n in stored.rows.items()
-            if reference_id in versions and (looked_from is None or granule < looked_from)
+            (granule, versions[reference_id]): found.n_rows
+            for (reference_id, granule), found in stored.granules.items()
+            if reference_id in versions and found.n_rows and (looked_from is None or granule < looked_from)
         }
-        return known | dict(seen)
+        return known | {key: n for key, n in seen.items() if looked_from is None or key[0] >= looked_from}
 
     def _version(self, reference: Reference) -> str:
         return reference.model_version if self.config.source.model_version else ""
@@ -212,8 +301,8 @@ class Planner:
         going_on = False
         for granule in needed:
             n = rows.get((granule, version), 0)
-            key = (reference.reference_id, granule)
-            stale = n != stored.rows.get(key, 0) or key in stored.partial
+            found = stored.granules.get((reference.reference_id, granule))
+            stale = n > 0 and (found is None or found.n_rows != n or not found.whole)
             if stale and going_on:
                 stretches[-1].append(granule)
             elif stale:
@@ -226,9 +315,19 @@ class Planner:
                 self.grid.next(group[-1]),
                 len(group),
                 sum(rows.get((g, version), 0) for g in group),
+                self._superseded(reference, group, stored),
             )
             for group in stretches
         ]
+
+    def _superseded(self, reference: Reference, granules: Sequence[datetime], stored: Stored) -> str:
+        """Identity of the counts that stand: a row count that changes and changes back is counted each time, at once only once."""
+        found = (stored.granules.get((reference.reference_id, granule)) for granule in granules)
+        return digest([item.computed_at if item else None for item in found])
+
+
+def _later(mark: datetime | None, end: datetime | None) -> datetime | None:
+    return max((moment for moment in (mark, end) if moment), default=None)
 
 
 def _in_force(references: Sequence[Reference]) -> dict[str, Reference]:

@@ -106,7 +106,7 @@ def store_reference(warehouse: Warehouse, reference: Reference) -> Reference:
         if (stored.reference_id, stored.model_version) == (reference.reference_id, reference.model_version):
             return stored
     warehouse.commit(
-        [statements.insert(warehouse, REFERENCE_HISTOGRAMS, _rows(reference))],
+        {REFERENCE_HISTOGRAMS: _rows(reference)},
         key=f"reference-{reference.monitor}-{reference.reference_id}",
     )
     return reference

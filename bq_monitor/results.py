@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bq_monitor import __version__
+from bq_monitor.budget import price
 from bq_monitor.measure.divergence import Divergences
 from bq_monitor.measure.verdict import Verdict, dataset_drifted, share_drifted
 from bq_monitor.plan import Judgement, Plan
@@ -36,7 +37,10 @@ class DriftResult:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run found. `windows` are those judged now; without any, everything due was done before."""
+    """What a run found. `windows` are those judged now; without any, everything due was done before.
+
+    `n_windows_left` are due, but were left to the next run: it is to be called again until none is.
+    """
 
     monitor: str
     run_id: str
@@ -46,6 +50,8 @@ class RunResult:
     n_granules_counted: int
     cost: JobStats
     duration_seconds: float
+    n_windows_left: int = 0
+    is_backfill: bool = False
 
     @property
     def windows(self) -> list[Window]:
@@ -65,8 +71,9 @@ class RunResult:
         return {
             "monitor": self.monitor, "run_id": self.run_id, "as_of": self.as_of.isoformat(),
             "windows": [{"start": w.start.isoformat(), "end": w.end.isoformat()} for w in self.windows],
+            "n_windows_left": self.n_windows_left, "is_backfill": self.is_backfill,
             "n_granules_counted": self.n_granules_counted, "duration_seconds": self.duration_seconds,
-            "bytes_processed": self.cost.bytes_processed,
+            "bytes_processed": self.cost.bytes_processed, "bytes_billed": self.cost.bytes_billed,
             "n_ok": self.count("ok"), "n_drift": self.count("drift"), "n_not_evaluated": self.count("not_evaluated"),
             "events": [{"kind": e.kind, "severity": e.severity, "feature": e.feature, "message": e.message} for e in self.events],
             "results": [_summary(result) for result in self.results],
@@ -104,21 +111,23 @@ def event_row(event: Event, outcome: RunResult, computed_at: datetime) -> Row:
         "monitor": outcome.monitor, "model_version": judgement.model_version, "run_id": outcome.run_id, "computed_at": computed_at,
         "window_start": judgement.window.start, "window_end": judgement.window.end, "segment": event.segment, "feature": event.feature,
         "baseline": event.baseline, "verdict_key": judgement.verdict_key, "kind": event.kind, "severity": event.severity, "message": event.message,
+        "notify": not outcome.is_backfill,
     }  # fmt: skip
 
 
 def run_row(plan: Plan, outcome: RunResult, started: datetime, finished: datetime) -> Row:
-    window = plan.windows[-1]
+    window = plan.windows[-1] if plan.windows else None
     newest = [[r.verdict for r in found] for (w, _), found in by_judgement(outcome.results).items() if w == window]
     limit = plan.config.detection.share_drifted
     return {
         "monitor": outcome.monitor, "run_id": outcome.run_id, "started_at": started, "finished_at": finished, "as_of": outcome.as_of,
-        "coverage_key": plan.coverage_key, "granules_to": plan.granules_to, "window_end": plan.watermark,
-        "n_windows": len(plan.windows), "n_granules_counted": outcome.n_granules_counted,
+        "is_backfill": plan.is_backfill, "coverage_key": plan.coverage_key, "granules_to": plan.granules_to, "window_end": plan.watermark,
+        "n_windows": len(plan.windows), "n_windows_left": plan.n_windows_left, "n_granules_counted": outcome.n_granules_counted,
         "n_ok": outcome.count("ok"), "n_drift": outcome.count("drift"), "n_not_evaluated": outcome.count("not_evaluated"),
         "share_drifted": max((share for share in map(share_drifted, newest) if share is not None), default=None),
         "dataset_drift": any(dataset_drifted(verdicts, limit) for verdicts in newest),
-        "bytes_processed": outcome.cost.bytes_processed, "slot_ms": outcome.cost.slot_ms,
+        "bytes_processed": outcome.cost.bytes_processed, "bytes_billed": outcome.cost.bytes_billed,
+        "cost": price(outcome.cost.bytes_billed, plan.config.budget), "slot_ms": outcome.cost.slot_ms,
         "duration_seconds": outcome.duration_seconds, "package_version": __version__,
     }  # fmt: skip
 

@@ -31,10 +31,10 @@ def due_table(previews: Sequence[Mapping[str, Any]]) -> TextTable:
         windows = preview["windows"]
         span = f"{windows[0]['start'][:16]} .. {windows[-1]['end'][:16]}" if windows else "nothing due"
         size = "not counted" if preview["bytes"] is None else f"{preview['bytes']:,}"
-        rows.append(
-            (preview["monitor"], str(len(windows)), span, str(preview["n_granules"]), f"{preview['n_rows']:,}", size)
-        )
-    return TextTable("Due", ("monitor", "windows", "from .. to", "granules to count", "rows", "bytes"), rows)
+        cost = "not counted" if preview["cost"] is None else f"{preview['cost']:.4f}"
+        counted = (str(preview["n_granules"]), f"{preview['n_rows']:,}")
+        rows.append((preview["monitor"], str(len(windows)), span, *counted, size, cost))
+    return TextTable("Due", ("monitor", "windows", "from .. to", "granules to count", "rows", "bytes", "cost"), rows)
 
 
 def reference_table(reference: Reference) -> TextTable:

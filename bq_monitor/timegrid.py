@@ -78,6 +78,27 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Partition:
+    """One partition of a table: the stretch `[start, end)` of its time column, its rows, and when it was last written to."""
+
+    start: datetime
+    end: datetime
+    n_rows: int
+    modified_at: datetime
+
+    @classmethod
+    def parse(cls, text: str, unit: str, zone: ZoneInfo, *, n_rows: int, modified_at: datetime) -> Partition | None:
+        """A partition from its id, such as `20260105`; None for what is no stretch of time (`__NULL__`, the streaming buffer).
+
+        Ids are read on the clock of `zone`: UTC for a TIMESTAMP column.
+        """
+        if not text.isdigit():
+            return None
+        start = datetime.strptime(text, _PARTITION_IDS[unit]).replace(tzinfo=zone)
+        return cls(start.astimezone(UTC), _next_partition(start, unit).astimezone(UTC), n_rows, modified_at)
+
+
+@dataclass(frozen=True)
 class Grid:
     """The schedule of a monitor: windows of `length` ending at every `every`, counted in granules."""
 
@@ -166,3 +187,17 @@ def _add_months(day: date, months: int) -> date:
     """The first day of the month that many months on."""
     index = day.year * 12 + day.month - 1 + months
     return date(index // 12, index % 12 + 1, 1)
+
+
+_PARTITION_IDS = {"HOUR": "%Y%m%d%H", "DAY": "%Y%m%d", "MONTH": "%Y%m", "YEAR": "%Y"}
+
+
+def _next_partition(start: datetime, unit: str) -> datetime:
+    """The start of the partition after the one that starts at `start`."""
+    if unit == "HOUR":
+        return (start.astimezone(UTC) + timedelta(hours=1)).astimezone(start.tzinfo)
+    if unit == "DAY":
+        return start + timedelta(days=1)
+    if unit == "MONTH":
+        return start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
+    return start.replace(year=start.year + 1)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bq_monitor.config import MonitorConfig
-from bq_monitor.errors import BqMonitorError, InputError, TableNotFoundError, did_you_mean
-from bq_monitor.reference import load_references
+from bq_monitor.errors import AccessError, BqMonitorError, InputError, TableNotFoundError, did_you_mean
+from bq_monitor.findings import Findings
+from bq_monitor.permissions import Reach, find_reach
+from bq_monitor.reference import Reference, load_references
 from bq_monitor.scan import log_scan
 from bq_monitor.warehouse import open_warehouse
 from bq_monitor.warehouse.base import Relation, Warehouse
 from bq_monitor.warehouse.fragments import ALLOWED
 from bq_monitor.warehouse.identifiers import Expression, is_file
+from bq_monitor.waste import find_small_caps, find_waste, find_wrong_filter
 
 
-def check_live(config: MonitorConfig) -> list[str]:
-    """Every fault that only a look at the log shows, each with its place; empty when the monitor can run.
+def check_live(config: MonitorConfig) -> Findings:
+    """What only a look at the log and the warehouse shows; no faults when the monitor can run.
+
+    On BigQuery it also says which permissions are missing, whether regions fit, and what a run reads in vain. Nothing is changed.
 
     Raises:
         WarehouseError: the warehouse cannot be reached at all.
@@ -24,20 +30,37 @@ def check_live(config: MonitorConfig) -> list[str]:
     try:
         warehouse = _open(config)
     except InputError as error:
-        return [str(error)]
+        return Findings((str(error),))
     try:
-        relation = warehouse.relation(config.source.table)
-        return [
-            *_log_faults(config, warehouse, relation),
-            *_feature_faults(config, relation),
-            *_state_faults(config, warehouse),
-        ]
+        return examine(warehouse, config, datetime.now(UTC))
+    finally:
+        warehouse.close()
+
+
+def examine(warehouse: Warehouse, config: MonitorConfig, now: datetime) -> Findings:
+    """`check_live` in an open warehouse, at a moment: the costs are those of the newest granules before it."""
+    is_bigquery = warehouse.dialect == "bigquery"
+    found = Findings(tuple(find_small_caps(config.budget)) if is_bigquery else ())
+    reach = find_reach(warehouse, config) if is_bigquery else _embedded_reach(warehouse, config)
+    found += reach.findings
+    log_faults = _log_faults(config, warehouse, reach.log, asks=reach.reads_log) if reach.log else []
+    found += Findings((*log_faults, *(_feature_faults(config, reach.log) if reach.log else ())))
+    references, state = _state(config, warehouse) if reach.reads_own else ([], Findings())
+    found += state
+    if is_bigquery and reach.log and reach.reads_log and not log_faults:
+        found += _waste(config, warehouse, reach.log, references, now)
+    return found
+
+
+def _embedded_reach(warehouse: Warehouse, config: MonitorConfig) -> Reach:
+    """A file or a table of DuckDB is there, or it is not."""
+    try:
+        log = warehouse.relation(config.source.table)
     except BqMonitorError as error:
         if error.exit_code != 2:
             raise
-        return [str(error)]
-    finally:
-        warehouse.close()
+        return Reach(None, False, True, Findings((str(error),)))
+    return Reach(log, True, True, Findings())
 
 
 def _open(config: MonitorConfig) -> Warehouse:
@@ -54,10 +77,15 @@ def _open(config: MonitorConfig) -> Warehouse:
     )
 
 
-def _log_faults(config: MonitorConfig, warehouse: Warehouse, relation: Relation) -> list[str]:
+def _log_faults(config: MonitorConfig, warehouse: Warehouse, log: Relation, *, asks: bool) -> list[str]:
+    """Whether the log can be counted by its time column and filter, as far as the service may be asked."""
+    if fault := find_wrong_filter(config, log):
+        return [fault]
     now = datetime.now(UTC)
     try:
-        warehouse.estimate(log_scan(config, relation, now, now).granules(warehouse.dialect))
+        look = log_scan(config, log, now, now).granules(warehouse.dialect)
+        if asks:
+            warehouse.estimate(look)
     except BqMonitorError as error:
         return [str(error)]
     return []
@@ -91,11 +119,25 @@ def _expression_faults(text: str, place: str, relation: Relation) -> list[str]:
     return []
 
 
-def _state_faults(config: MonitorConfig, warehouse: Warehouse) -> list[str]:
+def _state(config: MonitorConfig, warehouse: Warehouse) -> tuple[list[Reference], Findings]:
+    """The captured references, newest first; a fault where there are none."""
     try:
         references = load_references(warehouse, config.monitor)
     except TableNotFoundError:
-        return [f"monitor {config.monitor!r}: our tables are not there; run 'bq-monitor init'"]
+        return [], Findings((f"monitor {config.monitor!r}: our tables are not there; run 'bq-monitor init'",))
+    except AccessError as error:
+        return [], Findings((str(error),))
     if not references:
-        return [f"monitor {config.monitor!r}: no reference captured; run 'bq-monitor reference capture'"]
-    return []
+        fault = f"monitor {config.monitor!r}: no reference captured; run 'bq-monitor reference capture'"
+        return [], Findings((fault,))
+    return references, Findings()
+
+
+def _waste(
+    config: MonitorConfig, warehouse: Warehouse, log: Relation, references: Sequence[Reference], now: datetime
+) -> Findings:
+    """`find_waste`; a scan that the service refuses is a fault."""
+    try:
+        return find_waste(warehouse, config, log, references, now)
+    except BqMonitorError as error:
+        return Findings((str(error),))

@@ -1,20 +1,22 @@
 """The scheduled Cloud Function: decode the request, run the due windows, answer.
 
 Request (JSON or query string): `config`, a file or folder, local or `gs://` (default: BQ_MONITOR_CONFIG); `monitor`, only this one
-of a fleet; `as_of`, a moment (default: now). Answers: 200 with what was found (drift too), 400 for a bad request, 500 with what failed.
+of a fleet; `as_of`, a moment (default: now; the scheduler's headers are not read, what is due is known from what was judged).
+Answers: 200 with what was found (drift too) and with `windows_left` to be judged by further calls, 400 for a bad request, 500 with
+what failed. BQ_MONITOR_CALL_SECONDS (default 1500) bounds a call; keep it below the function's timeout and the scheduler's deadline.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import functions_framework
 
-from bq_monitor import BqMonitorError, InputError, MonitorConfig, load_configs, run
-from bq_monitor.job import moment_of
+from bq_monitor import BqMonitorError, InputError, MonitorConfig, load_configs
+from bq_monitor.due import moment_of
+from bq_monitor.fleet import run_fleet
 
 if TYPE_CHECKING:
     from flask import Request
@@ -28,7 +30,8 @@ def monitor(request: Request) -> tuple[dict[str, Any], int]:
         configs = _chosen(asked)
     except BqMonitorError as error:
         return {"error": str(error)}, 400
-    answers = [_run(config, asked.get("as_of")) for config in configs]
+    seconds = float(os.environ.get("BQ_MONITOR_CALL_SECONDS", "1500"))
+    answers = run_fleet(configs, asked.get("as_of"), seconds=seconds)
     return {"monitors": answers}, 500 if any("error" in answer for answer in answers) else 200
 
 
@@ -46,14 +49,3 @@ def _chosen(asked: Any) -> list[MonitorConfig]:
     if chosen := [config for config in configs if asked.get("monitor") in (None, config.monitor)]:
         return chosen
     raise InputError(f"request: monitor: got {asked['monitor']!r}; {path} has {', '.join(c.monitor for c in configs)}.")
-
-
-def _run(config: MonitorConfig, as_of: str | None) -> dict[str, Any]:
-    """One monitor; its failure is an answer, so that the others of the fleet still run."""
-    try:
-        outcome = run(config, as_of)
-    except Exception as error:
-        logging.exception("monitor %s failed", config.monitor)
-        return {"monitor": config.monitor, "error": str(error) or type(error).__name__}
-    found = {status: outcome.count(status) for status in ("ok", "drift", "not_evaluated")}
-    return {"monitor": config.monitor, "run_id": outcome.run_id, "windows": len(outcome.windows), **found}

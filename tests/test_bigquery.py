@@ -13,9 +13,19 @@ from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import bigquery
 
-from bq_monitor.errors import BqMonitorError, BudgetError, IdentifierError, TableNotFoundError, WarehouseError
-from bq_monitor.warehouse.base import JobStats, Param, Statement
-from bq_monitor.warehouse.bigquery import BigQueryWarehouse, label_value, query_parameters
+from bq_monitor.errors import (
+    AccessError,
+    BqMonitorError,
+    BudgetError,
+    DeadlineError,
+    IdentifierError,
+    TableNotFoundError,
+    WarehouseError,
+)
+from bq_monitor.warehouse.base import JobStats, Param, Statement, Terms
+from bq_monitor.warehouse.bigquery import BigQueryWarehouse, transaction
+from bq_monitor.warehouse.jobs import label_value
+from bq_monitor.warehouse.parameters import query_parameters
 
 ASK = Statement("read/rows", "SELECT @n AS n", {"n": Param("INT64", 7)})
 
@@ -27,7 +37,10 @@ class Job:
     rows: list[dict[str, Any]] = field(default_factory=list)
     error: Exception | None = None
     total_bytes_processed: int = 1000
+    total_bytes_billed: int = 10_485_760
     slot_millis: int = 20
+    state: str = "DONE"
+    job_type: str = "query"
     waited: list[dict[str, Any]] = field(default_factory=list)
 
     def result(self, **options: Any) -> list[dict[str, Any]]:
@@ -35,9 +48,6 @@ class Job:
         if self.error:
             raise self.error
         return self.rows
-
-    def done(self) -> bool:
-        return True
 
     @property
     def error_result(self) -> dict[str, str] | None:
@@ -63,33 +73,39 @@ class Service:
             self.jobs[job_id] = job
         return job
 
-    def get_job(self, job_id: str, *, location: str | None) -> Job:
+    def get_job(self, job_id: str, *, location: str | None, **options: Any) -> Job:
         assert location == "EU"
+        if job_id not in self.jobs:
+            raise exceptions.NotFound(f"Not found: Job {job_id}")  # type: ignore[no-untyped-call]
         return self.jobs[job_id]
 
     def list_tables(self, dataset: str) -> list[SimpleNamespace]:
         assert dataset == "acme-ml.monitoring"
         return []
 
-    def get_table(self, name: str) -> SimpleNamespace:
+    def get_table(self, name: str, **options: Any) -> SimpleNamespace:
         if name not in self.tables:
             raise exceptions.NotFound(f"Not found: Table {name}")  # type: ignore[no-untyped-call]
-        return SimpleNamespace(schema=self.tables[name])
+        return SimpleNamespace(
+            schema=self.tables[name], time_partitioning=None, table_type="TABLE", location="EU", num_rows=3, num_bytes=24,
+            streaming_buffer=None, require_partition_filter=None,
+        )  # fmt: skip
 
     def close(self) -> None:
         self.closed = True
 
 
 @pytest.fixture
-def service() -> Service:
+def service(monkeypatch: pytest.MonkeyPatch) -> Service:
+    monkeypatch.setattr("bq_monitor.warehouse.jobs._FIRST_WAIT_SECONDS", 0.001)
     return Service()
 
 
 @pytest.fixture
 def warehouse(service: Service) -> BigQueryWarehouse:
-    return BigQueryWarehouse(
-        "acme-ml", "monitoring", location="EU", deadline_seconds=60, max_bytes=5000, client=service
-    )
+    made = BigQueryWarehouse("acme-ml", "monitoring", location="EU", client=service)
+    made.begin(Terms(60, 5000, {"monitor": "loans", "run_key": "ab12"}))
+    return made
 
 
 def test_a_query_carries_its_parameters_labels_and_cap(warehouse: BigQueryWarehouse, service: Service) -> None:
@@ -99,12 +115,16 @@ def test_a_query_carries_its_parameters_labels_and_cap(warehouse: BigQueryWareho
     (asked,) = service.asked
     assert asked.sql == ASK.sql
     assert asked.config.query_parameters == [bigquery.ScalarQueryParameter("n", "INT64", 7)]
-    assert asked.config.labels == {"application": "bq-monitor", "step": "read-rows"}
+    assert asked.config.labels == {
+        "application": "bq-monitor", "step": "read-rows", "monitor": "loans", "run_key": "ab12",
+    }  # fmt: skip
     assert asked.config.maximum_bytes_billed == 5000
     assert asked.config.use_legacy_sql in (None, False)
     (waited,) = service.jobs[asked.id].waited
-    assert (waited["timeout"], waited["job_retry"], waited["retry"].timeout) == (60, None, 60)
-    assert warehouse.spent == JobStats(1000, 20)
+    assert waited["job_retry"] is None
+    assert 59 < waited["timeout"] <= 60
+    assert 59 < waited["retry"].timeout <= 60
+    assert warehouse.spent == JobStats(1000, 10_485_760, 20)
 
 
 def test_scalars_keep_their_types() -> None:
@@ -190,10 +210,18 @@ def test_work_with_a_key_runs_at_most_once(warehouse: BigQueryWarehouse, service
     assert len(service.jobs) == 2
 
 
+def refused(reason: str, message: str, kind: type[exceptions.GoogleAPICallError]) -> exceptions.GoogleAPICallError:
+    return kind(message, errors=[{"reason": reason, "message": message}])  # type: ignore[no-untyped-call]
+
+
+SYNTAX = refused("invalidQuery", "Syntax error: Unexpected end of statement", exceptions.BadRequest)
+BACKEND = refused("backendError", "Retrying the job may solve the problem.", exceptions.InternalServerError)
+
+
 def test_an_id_whose_job_failed_is_spent(warehouse: BigQueryWarehouse, service: Service) -> None:
     """After a failure the next run tries under the next id, instead of reading the old failure for ever."""
-    service.answer = lambda: Job(error=exceptions.InternalServerError("backend"))  # type: ignore[no-untyped-call]
-    with pytest.raises(WarehouseError, match="backend"):
+    service.answer = lambda: Job(error=SYNTAX)
+    with pytest.raises(WarehouseError, match="Syntax"):
         warehouse.execute(ASK, key="k")
     service.answer = Job
     warehouse.execute(ASK, key="k")
@@ -202,16 +230,26 @@ def test_an_id_whose_job_failed_is_spent(warehouse: BigQueryWarehouse, service: 
     assert (second.error, len(second.waited)) == (None, 1)
 
 
-def test_work_that_always_fails_ends_with_an_error(warehouse: BigQueryWarehouse, service: Service) -> None:
-    """Ids are not tried without end."""
-    service.answer = lambda: Job(error=exceptions.InternalServerError("backend"))  # type: ignore[no-untyped-call]
-    messages = []
-    for _ in range(30):
-        with pytest.raises(WarehouseError) as caught:
-            warehouse.execute(ASK, key="k")
-        messages.append(str(caught.value))
-    assert "times before" in messages[-1]
-    assert len(service.jobs) < 30
+def test_a_failure_that_may_pass_is_tried_again_within_the_run(warehouse: BigQueryWarehouse, service: Service) -> None:
+    """A backend error spends the id; the same run goes on under the next ones, and gives up after a few."""
+    answers = iter([Job(error=BACKEND), Job(error=BACKEND), Job()])
+    service.answer = lambda: next(answers)
+    warehouse.execute(ASK, key="k")
+    assert [job.error is None for job in service.jobs.values()] == [False, False, True]
+    service.answer = lambda: Job(error=BACKEND)
+    with pytest.raises(WarehouseError, match="tried again without success"):
+        warehouse.execute(ASK, key="other")
+    assert len(service.jobs) == 3 + 4
+
+
+def test_work_that_failed_for_weeks_is_still_done_in_the_end(warehouse: BigQueryWarehouse, service: Service) -> None:
+    """However many ids are spent, the next is found in few requests, and the work is done under it."""
+    for i in range(1000):
+        service.jobs[f"bq-monitor-k-monitoring-{i}"] = Job(error=SYNTAX)
+    warehouse.execute(ASK, key="k")
+    assert len(service.jobs) == 1001
+    assert service.jobs["bq-monitor-k-monitoring-1000"].error is None
+    assert [asked.id for asked in service.asked] == ["bq-monitor-k-monitoring-0", "bq-monitor-k-monitoring-1000"]
 
 
 def test_reads_have_ids_of_their_own(warehouse: BigQueryWarehouse, service: Service) -> None:
@@ -221,7 +259,7 @@ def test_reads_have_ids_of_their_own(warehouse: BigQueryWarehouse, service: Serv
     assert len(service.jobs) == 2
 
 
-def test_a_commit_is_one_transaction(warehouse: BigQueryWarehouse, service: Service) -> None:
+def test_a_commit_is_one_transaction() -> None:
     """All inserts are one script; each one's parameters get names of their own, whole words only."""
     inserts = [
         Statement(
@@ -229,15 +267,15 @@ def test_a_commit_is_one_transaction(warehouse: BigQueryWarehouse, service: Serv
         ),
         Statement("b", "INSERT INTO b SELECT @rows\n", {"rows": Param("INT64", 3)}),
     ]
-    warehouse.commit(inserts, key="commit-1")
-    (asked,) = service.asked
-    assert asked.sql == (
+    script = transaction(inserts)
+    assert script.sql == (
         "BEGIN TRANSACTION;\nINSERT INTO a SELECT @s0_rows, @s0_rows_more;\nINSERT INTO b SELECT @s1_rows;\nCOMMIT TRANSACTION;"
     )
-    assert {p.name: p.value for p in asked.config.query_parameters} == {"s0_rows": 1, "s0_rows_more": 2, "s1_rows": 3}
-    assert asked.id.startswith("bq-monitor-commit-1")
-    warehouse.commit(inserts, key="commit-1")
-    assert len(service.jobs) == 1
+    assert {name: param.value for name, param in script.params.items()} == {
+        "s0_rows": 1,
+        "s0_rows_more": 2,
+        "s1_rows": 3,
+    }
 
 
 def test_an_estimate_is_a_dry_run(warehouse: BigQueryWarehouse, service: Service) -> None:
@@ -254,29 +292,37 @@ def test_costs_add_up(warehouse: BigQueryWarehouse) -> None:
     """Bytes and slot time of all jobs are summed."""
     warehouse.query(ASK)
     warehouse.execute(ASK)
-    assert warehouse.spent == JobStats(2000, 40)
+    assert warehouse.spent == JobStats(2000, 2 * 10_485_760, 40)
+    warehouse.begin(Terms())
+    assert warehouse.spent == JobStats()
 
 
-OVER = exceptions.BadRequest("Query exceeded limit for bytes billed", errors=[{"reason": "bytesBilledLimitExceeded"}])  # type: ignore[no-untyped-call]
+REFUSALS: list[tuple[str, Exception, type[BqMonitorError], str, int]] = [
+    ("read/rows", refused("notFound", "Dataset acme-ml:m", exceptions.NotFound), TableNotFoundError, "not found: Dataset.*bq-monitor init", 2),
+    ("read/rows", exceptions.NotFound("Dataset"), TableNotFoundError, "not found: Dataset", 2),  # type: ignore[no-untyped-call]
+    ("read/rows", refused("accessDenied", "User does not have bigquery.jobs.create permission", exceptions.Forbidden), AccessError,
+     "no access: User.*Grant roles/bigquery.jobUser .it holds bigquery.jobs.create", 4),
+    ("read/rows", refused("quotaExceeded", "Quota exceeded", exceptions.Forbidden), WarehouseError, "quota of the project", 4),
+    ("read/rows", refused("rateLimitExceeded", "Too many", exceptions.Forbidden), WarehouseError, "tried again without success", 4),
+    ("read/rows", refused("resourcesExceeded", "Out of memory", exceptions.BadRequest), WarehouseError, "fewer features", 4),
+    ("read/rows", refused("bytesBilledLimitExceeded", "Limit", exceptions.BadRequest), BudgetError, "over budget.max_bytes_per_run", 4),
+    ("read/rows", SYNTAX, WarehouseError, "read/rows: Syntax error.*fault of bq-monitor", 4),
+    ("scan/histograms", refused("invalidQuery", "Unrecognized name: x", exceptions.BadRequest), WarehouseError, "'bq-monitor validate' compares", 4),
+    ("write/commit", refused("invalidQuery", "Could not serialize access to table t", exceptions.BadRequest), WarehouseError,
+     "tried again without success", 4),
+    ("read/rows", exceptions.ServiceUnavailable("x"), WarehouseError, "tried again without success", 4),  # type: ignore[no-untyped-call]
+    ("read/rows", DefaultCredentialsError("none"), AccessError, "no credentials: none.*gcloud auth", 4),  # type: ignore[no-untyped-call]
+    ("read/rows", TimeoutError("read"), WarehouseError, "read/rows: read.*tried again", 4),
+    ("read/rows", ConnectionError("reset"), WarehouseError, "read/rows: reset.*tried again", 4),
+]  # fmt: skip
 
 
-REFUSALS: list[tuple[Exception, type[BqMonitorError], str, int]] = [
-    (exceptions.NotFound("Dataset acme-ml:m"), TableNotFoundError, "read/rows: not found: Dataset.*bq-monitor init", 2),  # type: ignore[no-untyped-call]
-    (exceptions.Forbidden("bigquery.jobs.create"), WarehouseError, "read/rows: no access: bigquery.jobs.create", 4),  # type: ignore[no-untyped-call]
-    (OVER, BudgetError, "over budget.max_bytes_per_run", 4),
-    (exceptions.BadRequest("Syntax error"), WarehouseError, "read/rows: Syntax error", 4),  # type: ignore[no-untyped-call]
-    (DefaultCredentialsError("none"), WarehouseError, "no credentials.*gcloud auth", 4),  # type: ignore[no-untyped-call]
-    (TimeoutError(), WarehouseError, "no answer within 60 s.*Run again", 4),
-    (ConnectionError("reset"), WarehouseError, "no answer within 60 s .reset", 4),
-]
-
-
-@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: type(refusal[0]).__name__)
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: str(refusal[1])[:30])
 def test_what_the_service_refuses_is_an_error_to_act_on(
-    refusal: tuple[Exception, type[BqMonitorError], str, int], warehouse: BigQueryWarehouse, service: Service
+    refusal: tuple[str, Exception, type[BqMonitorError], str, int], warehouse: BigQueryWarehouse, service: Service
 ) -> None:
     """Each refusal, at the insert or while waiting, becomes one of our errors with its exit code."""
-    error, kind, match, code = refusal
+    step, error, kind, match, code = refusal
 
     def refuse() -> Job:
         raise error
@@ -284,9 +330,24 @@ def test_what_the_service_refuses_is_an_error_to_act_on(
     for answer in (refuse, lambda: Job(error=error)):
         service.answer = answer
         with pytest.raises(kind, match=match) as caught:
-            warehouse.query(ASK)
+            warehouse.query(Statement(step, ASK.sql, ASK.params))
         assert type(caught.value) is kind
         assert caught.value.exit_code == code
+
+
+def test_a_run_whose_time_is_over_asks_for_nothing_more(warehouse: BigQueryWarehouse, service: Service) -> None:
+    """Past the deadline no request is made, and the error says so; the next run begins with a new deadline."""
+    warehouse.begin(Terms(1e-9))
+    for attempt in (
+        lambda: warehouse.query(ASK),
+        lambda: warehouse.estimate(ASK),
+        lambda: warehouse.relation("serving.log"),
+    ):
+        with pytest.raises(DeadlineError, match=r"deadline of the run.*raise budget.deadline"):
+            attempt()
+    assert service.asked == []
+    warehouse.begin(Terms(60))
+    warehouse.query(ASK)
 
 
 def test_a_table_is_described_in_googlesql_types(warehouse: BigQueryWarehouse, service: Service) -> None:
@@ -321,13 +382,13 @@ def test_a_url_names_project_dataset_and_location(monkeypatch: pytest.MonkeyPatc
     """The client is made for the URL's project and location; without credentials the error says what to do."""
     made: list[dict[str, Any]] = []
     monkeypatch.setattr("google.cloud.bigquery.Client", lambda **options: made.append(options))
-    warehouse = BigQueryWarehouse.from_url("acme-ml/monitoring?location=europe-west3", max_bytes=9)
+    warehouse = BigQueryWarehouse.from_url("acme-ml/monitoring?location=europe-west3")
     assert made == [{"project": "acme-ml", "location": "europe-west3"}]
-    assert (warehouse.dataset, warehouse.max_bytes) == ("monitoring", 9)
+    assert warehouse.dataset == "monitoring"
 
     def refuse(**options: Any) -> None:
         raise DefaultCredentialsError("none")  # type: ignore[no-untyped-call]
 
     monkeypatch.setattr("google.cloud.bigquery.Client", refuse)
-    with pytest.raises(WarehouseError, match="'acme-ml': no credentials"):
+    with pytest.raises(WarehouseError, match="'acme-ml': no access: no credentials"):
         BigQueryWarehouse.from_url("acme-ml/monitoring")

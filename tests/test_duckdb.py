@@ -16,7 +16,7 @@ from bq_monitor.errors import InputError, LockedError, TableNotFoundError, Wareh
 from bq_monitor.warehouse import open_warehouse
 from bq_monitor.warehouse.base import Param, Statement
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
-from bq_monitor.warehouse.schema import TABLES, VIEWS
+from bq_monitor.warehouse.schema import ALERT_EVENTS, RUNS, TABLES, VIEWS
 from bq_monitor.warehouse.setup import create_tables
 
 HOLD = """
@@ -184,13 +184,15 @@ def test_parameters_keep_their_types(warehouse: DuckDBWarehouse) -> None:
 
 def test_a_commit_is_all_or_nothing(warehouse: DuckDBWarehouse) -> None:
     """When one INSERT fails, none of them happened, and the connection goes on."""
-    warehouse.execute(Statement("t", "CREATE TABLE log (a BIGINT)"))
-    good, bad = Statement("good", "INSERT INTO log VALUES (1)"), Statement("bad", "INSERT INTO absent VALUES (1)")
-    with pytest.raises(TableNotFoundError, match="bad: "):
-        warehouse.commit([good, bad], key="k")
-    assert warehouse.query(Statement("t", "SELECT COUNT(*) AS n FROM log")) == [{"n": 0}]
-    warehouse.commit([good, good], key="k")
-    assert warehouse.query(Statement("t", "SELECT COUNT(*) AS n FROM log")) == [{"n": 2}]
+    create_tables(warehouse)
+    warehouse.execute(Statement("t", "DROP TABLE alert_events"))
+    runs = [{column.name: None for column in RUNS.columns}]
+    events = [{column.name: None for column in ALERT_EVENTS.columns}]
+    with pytest.raises(TableNotFoundError, match="write/alert_events: "):
+        warehouse.commit({RUNS: runs, ALERT_EVENTS: events}, key="k")
+    assert warehouse.query(Statement("t", "SELECT COUNT(*) AS n FROM runs")) == [{"n": 0}]
+    warehouse.commit({RUNS: runs * 2, ALERT_EVENTS: []}, key="k")
+    assert warehouse.query(Statement("t", "SELECT COUNT(*) AS n FROM runs")) == [{"n": 2}]
 
 
 def test_a_sample_is_seeded_and_only_of_large_data(warehouse: DuckDBWarehouse) -> None:

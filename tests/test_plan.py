@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bq_monitor.config import MonitorConfig, parse_config
-from bq_monitor.plan import GranuleRows, Plan, Planner, Progress, Stored
+from bq_monitor.plan import GranuleRows, Plan, Planner, Progress, Stored, StoredGranule
 from bq_monitor.reference import Reference
+from bq_monitor.timegrid import Partition, Window
 
 
 def day(text: str) -> datetime:
@@ -41,41 +42,44 @@ class Monitor:
     config: MonitorConfig
     log: dict[tuple[datetime, str], int] = field(default_factory=dict)
     references: list[Reference] = field(default_factory=lambda: [reference()])
-    stored: dict[tuple[str, datetime], int] = field(default_factory=dict)
-    partial: frozenset[tuple[str, datetime]] = frozenset()
-    keys: dict[object, str] = field(default_factory=dict)
+    stored: dict[tuple[str, datetime], StoredGranule] = field(default_factory=dict)
+    keys: dict[tuple[Window, str], str] = field(default_factory=dict)
+    judged_by: dict[tuple[Window, str], tuple[str, ...]] = field(default_factory=dict)
     watermark: datetime | None = None
-    covered: dict[str, datetime] = field(default_factory=dict)
+    covered: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
     first_start: datetime | None = None
     looked_from: datetime | None = None
+    partitions: list[Partition] | None = None
 
-    def plan(self, as_of: datetime) -> Plan:
-        planner = Planner(self.config, self.references, as_of)
-        progress = Progress(self.watermark, self.covered.get(planner.coverage_key), self.first_start)
+    def plan(self, as_of: datetime, max_windows: int | None = None, backfill: Window | None = None) -> Plan:
+        planner = Planner(self.config, self.references, as_of, backfill)
+        progress = Progress(self.watermark, *self.covered.get(planner.coverage_key, (None, None)), self.first_start)
         earliest = min((granule for granule, _ in self.log), default=None) if self.watermark is None else None
-        after = planner.due_after(progress, earliest)
-        start = self.config.window.start_moment() or self.first_start or earliest
-        windows = planner.candidates(after, start=start) if after else []
-        self.looked_from = planner.look_from(progress, windows)
+        windows, left = planner.take(planner.candidates(progress, earliest), progress, max_windows)
+        self.looked_from = planner.look_from(progress, windows, self.partitions)
         seen: GranuleRows = {
-            key: n for key, n in self.log.items() if self.looked_from and self.looked_from <= key[0] < planner.horizon
+            key: n for key, n in self.log.items() if self.looked_from and self.looked_from <= key[0] < windows[-1].end
         }
-        stored = Stored(self.stored, self.partial, frozenset(self.keys.values()))
-        return planner.plan(windows, seen, self.looked_from, stored, progress)
+        stored = Stored(self.stored, frozenset(self.keys.values()), self.judged_by)
+        return planner.plan(windows, seen, self.looked_from, stored, progress, n_windows_left=left)
 
-    def run(self, as_of: datetime) -> Plan:
-        plan = self.plan(as_of)
+    def run(self, as_of: datetime, max_windows: int | None = None, backfill: Window | None = None) -> Plan:
+        plan = self.plan(as_of, max_windows, backfill)
         for count in plan.counts:
             version = count.reference.model_version if self.config.source.model_version else ""
             for (granule, v), n in self.log.items():
                 if v == version and count.start <= granule < count.end:
-                    self.stored[count.reference.reference_id, granule] = n
+                    self.stored[count.reference.reference_id, granule] = StoredGranule(n, as_of)
+        for gone in plan.emptied:
+            self.stored[gone.reference.reference_id, gone.granule] = StoredGranule(0, as_of)
         self.keys |= {(j.window, j.model_version): j.verdict_key for j in plan.judgements}
-        if plan.judgements:
+        self.judged_by |= {(j.window, j.model_version): (str(as_of),) for j in plan.judgements}
+        if self.keys:
+            self.first_start = min(window.start for window, _ in self.keys)
+        if (plan.judgements or plan.moves_watermark) and not plan.is_backfill:
             self.watermark = plan.watermark
             assert plan.granules_to is not None
-            self.covered[plan.coverage_key] = plan.granules_to
-            self.first_start = min(window.start for window, _ in self.keys)  # type: ignore[misc]
+            self.covered[plan.coverage_key] = (plan.granules_to, as_of)
         return plan
 
 
@@ -209,8 +213,10 @@ def test_counted_days_between_two_stretches_are_not_counted_again() -> None:
 def test_a_partly_counted_day_is_counted_again() -> None:
     """A day of which only some features were stored is stale, though its row count is the log's."""
     monitor = Monitor(config(), daily("01-01", 20))
-    monitor.stored = {("ref1", granule): n for (granule, _), n in daily("01-01", 7).items()}
-    monitor.partial = frozenset({("ref1", day("01-05"))})
+    monitor.stored = {
+        ("ref1", granule): StoredGranule(n, day("01-08")) for (granule, _), n in daily("01-01", 7).items()
+    }
+    monitor.stored["ref1", day("01-05")] = StoredGranule(10, None, whole=False)
     assert counted(monitor.plan(day("01-08"))) == [("01-05", "01-06", 1, 10)]
 
 
@@ -287,3 +293,110 @@ def test_months_and_weeks_are_cut_on_the_calendar_of_the_zone() -> None:
         datetime(2026, 2, 28, 23, tzinfo=UTC),
         datetime(2026, 3, 31, 22, tzinfo=UTC),
     )
+
+
+def test_a_backlog_is_worked_off_in_bounded_steps() -> None:
+    """At most so many new windows a run, the oldest first; the plan says how many are left, and in the end nothing differs."""
+    bounded, whole = (Monitor(config(restate="3d"), daily("01-01", 40)) for _ in range(2))
+    for monitor in (bounded, whole):
+        monitor.run(day("01-10"))
+    whole.run(day("02-09"))
+    plans = [bounded.run(day("02-09"), 12) for _ in range(3)]
+    assert [(len(plan.windows), plan.n_windows_left) for plan in plans] == [(12, 18), (12, 6), (6, 0)]
+    assert [sum(count.n_granules for count in plan.counts) for plan in plans] == [12, 12, 6]
+    assert (bounded.keys, bounded.watermark) == (whole.keys, whole.watermark)
+    assert not bounded.run(day("02-09"), 12).moves_watermark
+
+
+def test_windows_that_were_judged_by_a_backfill_are_passed_over() -> None:
+    """A bounded run over windows that stand already still moves the watermark, so that the next one comes further."""
+    monitor = Monitor(config(start="2026-01-01"), daily("01-01", 40))
+    backfilled = monitor.run(day("02-09"), backfill=Window(day("01-01"), day("02-05")))
+    assert (len(backfilled.windows), backfilled.coverage_key, monitor.watermark) == (35, "", None)
+    first = monitor.run(day("02-09"), 20)
+    assert (first.judgements, first.counts, first.moves_watermark, first.n_windows_left) == ((), (), True, 13)
+    assert ends(monitor.run(day("02-09"), 20)) == ["02-06", "02-07", "02-08", "02-09"]
+
+
+def test_a_backfill_takes_up_what_came_later_than_restate() -> None:
+    """The windows that end in its stretch are looked at anew, however old; those before and after are not."""
+    monitor = Monitor(config(restate="1d", length="1d"), daily("01-01", 30))
+    monitor.run(day("01-30"))
+    monitor.log[day("01-05"), ""] = monitor.log[day("01-20"), ""] = 14
+    plan = monitor.run(day("01-30"), backfill=Window(day("01-03"), day("01-10")))
+    assert (ends(plan), counted(plan)) == (["01-06"], [("01-05", "01-06", 1, 14)])
+    assert (monitor.watermark, plan.watermark) == (day("01-30"), None)
+    assert monitor.plan(day("01-30"), backfill=Window(day("01-03"), day("01-10"))).judgements == ()
+
+
+def test_a_backfill_ends_where_the_clock_does() -> None:
+    """Windows that are not over are not judged, whatever stretch is asked for."""
+    monitor = Monitor(config(length="1d"), daily("01-01", 5))
+    plan = monitor.plan(day("01-04"), backfill=Window(day("01-02"), day("03-01")))
+    assert ends(plan) == ["01-03", "01-04"]
+
+
+def test_a_granule_whose_rows_are_all_gone_is_emptied_not_counted() -> None:
+    """A deleted day is said to be empty, once; the windows that held it are judged again."""
+    monitor = Monitor(config(restate="5d"), daily("01-01", 20))
+    monitor.run(day("01-12"))
+    del monitor.log[day("01-10"), ""]
+    plan = monitor.run(day("01-12"))
+    assert ([gone.granule for gone in plan.emptied], plan.counts) == ([day("01-10")], ())
+    assert ends(plan) == ["01-11", "01-12"]
+    assert [j.n_rows for j in plan.judgements] == [60, 60]
+    assert monitor.plan(day("01-12")).judgements == ()
+
+
+def test_a_count_that_changes_and_changes_back_is_new_work_each_time() -> None:
+    """10, 14, 10, 14 rows: each time another identity, though the numbers repeat; seen twice at one moment, the same."""
+    monitor = Monitor(config(restate="5d"), daily("01-01", 20))
+    monitor.run(day("01-12"))
+    counts, judgements = set(), set()
+    for i, n in enumerate((14, 10, 14, 10)):
+        monitor.log[day("01-10"), ""] = n
+        moment = day("01-12") + timedelta(hours=i + 1)
+        again, plan = monitor.plan(moment), monitor.run(moment)
+        assert again == plan
+        counts |= {(count.n_rows, count.supersedes) for count in plan.counts}
+        judgements |= {(j.verdict_key, j.supersedes) for j in plan.judgements if j.window.end == day("01-11")}
+    assert (len(counts), len(judgements)) == (4, 4)
+
+
+def partition(start: datetime, modified_at: datetime, n_rows: int = 10, hours: int = 24) -> Partition:
+    return Partition(start, start + timedelta(hours=hours), n_rows, modified_at)
+
+
+def test_partitions_that_nothing_was_written_to_are_not_looked_at() -> None:
+    """The look begins with the first partition that was written to since the last run, or with what was never counted."""
+    monitor = Monitor(config(restate="5d"), daily("01-01", 20))
+    monitor.run(day("01-12"))
+    monitor.partitions = [partition(day("01-01") + timedelta(days=i), day("01-11")) for i in range(14)]
+    monitor.plan(day("01-13"))
+    assert monitor.looked_from == day("01-12")
+    monitor.partitions[9] = partition(day("01-10"), day("01-12") + timedelta(hours=3))
+    monitor.plan(day("01-13"))
+    assert monitor.looked_from == day("01-10")
+    monitor.partitions[8] = partition(day("01-09"), day("01-12") - timedelta(minutes=9))  # clocks may differ by so much
+    monitor.plan(day("01-13"))
+    assert monitor.looked_from == day("01-09")
+    monitor.partitions[1] = partition(day("01-02"), day("01-13"))
+    monitor.plan(day("01-13"))
+    assert monitor.looked_from == day("01-09")
+
+
+def test_partitions_tell_the_rows_of_granules_only_where_they_can() -> None:
+    """Sums of whole partitions, unless a filter or versions choose among the rows, or a partition holds two granules."""
+    days = [partition(day("01-01"), day("01-01"), 7), partition(day("01-02"), day("01-01"), 0)]
+    hours = [partition(day("01-01") + timedelta(hours=h), day("01-01"), 1, hours=1) for h in range(30)]
+
+    def told(settings: MonitorConfig, partitions: list[Partition] | None) -> GranuleRows | None:
+        return Planner(settings, [], day("02-01")).rows_of(partitions, day("01-01"), day("01-02"))
+
+    assert told(config(), days) == {(day("01-01"), ""): 7}
+    assert told(config(), hours) == {(day("01-01"), ""): 24}
+    assert told(config(), None) is None
+    assert told(config(timezone="Europe/Berlin"), days) is None
+    assert told(config(timezone="Europe/Berlin"), hours) == {(day("01-01") + timedelta(hours=23), ""): 7}
+    for source in ({"filter": "amount > 1"}, {"model_version": "version"}):
+        assert told(config(source), days) is None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from bq_monitor.errors import InputError
-from bq_monitor.warehouse.base import Warehouse
+from bq_monitor.warehouse.base import Terms, Warehouse
 
 
 def open_warehouse(
     url: str,
     *,
     deadline_seconds: float = 1500.0,
-    max_bytes: int | None = None,
     read_only: bool = False,
     create: bool = False,
 ) -> Warehouse:
@@ -18,8 +17,7 @@ def open_warehouse(
 
     Args:
         url: `bigquery://PROJECT/DATASET[?location=EU]`, `duckdb:///path/file.duckdb`, or `duckdb://` (in memory).
-        deadline_seconds: how long to wait for a lock or a job.
-        max_bytes: cap on the bytes that one statement may bill (BigQuery).
+        deadline_seconds: how long to wait for a lock, and how long the first run may take (see `Warehouse.begin`).
         read_only: open a DuckDB file for reading only.
         create: make a DuckDB file that is not there yet; otherwise that is an error.
 
@@ -35,7 +33,9 @@ def open_warehouse(
     if found and scheme == "bigquery":
         from bq_monitor.warehouse.bigquery import BigQueryWarehouse
 
-        return BigQueryWarehouse.from_url(rest, deadline_seconds=deadline_seconds, max_bytes=max_bytes)
+        opened = BigQueryWarehouse.from_url(rest)
+        opened.begin(Terms(deadline_seconds))
+        return opened
     raise InputError(
         f"warehouse: got {url!r}; allowed: bigquery://PROJECT/DATASET[?location=EU], duckdb:///path/file.duckdb, duckdb:// (in memory)"
     )

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
+from zoneinfo import ZoneInfo
+
+from bq_monitor.timegrid import Partition
+from bq_monitor.warehouse.schema import Table
 
 Dialect = Literal["bigquery", "duckdb"]
 Row = dict[str, Any]
@@ -27,31 +31,76 @@ class Statement:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """How a table of BigQuery lies in storage.
+
+    Args:
+        kind: TABLE, VIEW, MATERIALIZED_VIEW, EXTERNAL or SNAPSHOT.
+        location: region of its dataset.
+        partition_column: the time column that cuts it, `_PARTITIONTIME` when cut by the time of loading; None when it is not cut by time.
+        partition_unit: HOUR, DAY, MONTH or YEAR.
+        n_rows, n_bytes: None for views.
+        has_stream: whether rows wait in the streaming buffer, which no partition counts yet.
+        needs_filter: whether a query must filter by the partition column.
+    """
+
+    kind: str
+    location: str
+    partition_column: str | None = None
+    partition_unit: str | None = None
+    n_rows: int | None = None
+    n_bytes: int | None = None
+    has_stream: bool = False
+    needs_filter: bool = False
+
+
+@dataclass(frozen=True)
 class Relation:
     """Something that can stand after FROM in either dialect: its SQL, its columns with GoogleSQL types, and what a person calls it."""
 
     sql: str
     columns: Mapping[str, str]
     place: str
+    layout: Layout | None = None
 
 
 @dataclass(frozen=True)
 class JobStats:
-    """What a statement cost. `bytes_processed` is None where the warehouse does not count bytes (DuckDB)."""
+    """What statements cost. Bytes and slots are None where the warehouse does not count them (DuckDB)."""
 
     bytes_processed: int | None = None
+    bytes_billed: int | None = None
     slot_ms: int | None = None
 
     def __add__(self, other: JobStats) -> JobStats:
-        return JobStats(_sum(self.bytes_processed, other.bytes_processed), _sum(self.slot_ms, other.slot_ms))
+        return JobStats(
+            _sum(self.bytes_processed, other.bytes_processed), _sum(self.bytes_billed, other.bytes_billed),
+            _sum(self.slot_ms, other.slot_ms),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms one run uses a warehouse: its deadline, the bytes that one statement may bill, labels of its jobs."""
+
+    deadline_seconds: float = 1500.0
+    max_bytes: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Warehouse(Protocol):
     """A connection. Every method raises `WarehouseError` (or a subclass) with a message a user can act on."""
 
     dialect: Dialect
-    spent: JobStats
-    """The cost of every statement so far."""
+
+    @property
+    def spent(self) -> JobStats:
+        """The cost of every statement since the run began."""
+        ...
+
+    def begin(self, terms: Terms) -> None:
+        """Start a run: its deadline begins now, and what it spends is counted from zero."""
+        ...
 
     def relation(self, source: str) -> Relation:
         """A table (or file) named by the user; raises `TableNotFoundError` or `InputError`."""
@@ -73,12 +122,27 @@ class Warehouse(Protocol):
         """Run DDL or an INSERT ... SELECT; with a `key`, the same key runs at most once."""
         ...
 
-    def commit(self, inserts: Sequence[Statement], *, key: str) -> None:
-        """Run INSERT statements as one transaction: all rows appear, or none; the same key commits at most once."""
+    def commit(self, rows: Mapping[Table, Sequence[Row]], *, key: str) -> None:
+        """Append rows to our tables in one transaction: all appear, or none; the same key commits at most once."""
         ...
 
     def estimate(self, statement: Statement) -> int | None:
         """Bytes that a statement would process, without running it; None where the warehouse does not count bytes."""
+        ...
+
+    def partitions(self, relation: Relation, zone: ZoneInfo) -> list[Partition] | None:
+        """The partitions of a table by its time column, read from metadata; None where there are none, or rows still stream in.
+
+        A DATE or DATETIME column is read on the clock of `zone`.
+        """
+        ...
+
+    def missing_permissions(self, relation: Relation, permissions: Sequence[str]) -> list[str]:
+        """Those of the permissions that this account does not have on a table; none where there are no permissions."""
+        ...
+
+    def location(self) -> str | None:
+        """The region of the dataset that holds our tables, None where there are no regions; raises `TableNotFoundError` without one."""
         ...
 
     def close(self) -> None:

@@ -1,26 +1,29 @@
-"""BigQuery through `google-cloud-bigquery`: parameters, labels, byte caps, dry runs, one transaction per commit."""
+"""BigQuery through `google-cloud-bigquery`: parameters, byte caps, dry runs, one append-only transaction per commit."""
 
 from __future__ import annotations
 
-import json
+import io
 import re
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
-from bq_monitor.errors import BudgetError, TableNotFoundError, WarehouseError
-from bq_monitor.warehouse.base import Dialect, JobStats, Param, Relation, Row, Statement
+from bq_monitor.timegrid import Partition
+from bq_monitor.warehouse import statements
+from bq_monitor.warehouse.base import Dialect, JobStats, Layout, Relation, Row, Statement, Terms
 from bq_monitor.warehouse.identifiers import bigquery_table, parse_bigquery_url
-from bq_monitor.warehouse.schema import TABLES
-from bq_monitor.warehouse.types import SqlType, from_bigquery, parse_type
+from bq_monitor.warehouse.jobs import REQUEST_SECONDS, Call, Jobs
+from bq_monitor.warehouse.parameters import json_lines, query_parameters, schema_fields
+from bq_monitor.warehouse.refusals import refusal_of
+from bq_monitor.warehouse.schema import Table
+from bq_monitor.warehouse.types import from_bigquery
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-MAX_ATTEMPTS = 10
-MAX_REQUEST_BYTES = 8_000_000
-"""Rows sent in one request; the service takes 10 MB, everything included."""
-_LABEL = re.compile(r"[^a-z0-9_-]")
+MAX_ROWS_BYTES = 2_000_000
+"""Rows that travel as parameters of the commit itself; more are loaded into staging tables first. A request takes 10 MB."""
 
 
 class BigQueryWarehouse:
@@ -29,32 +32,33 @@ class BigQueryWarehouse:
     dialect: Dialect = "bigquery"
 
     def __init__(
-        self,
-        project: str,
-        dataset: str,
-        *,
-        location: str | None = None,
-        deadline_seconds: float = 1500.0,
-        max_bytes: int | None = None,
-        client: bigquery.Client | None = None,
+        self, project: str, dataset: str, *, location: str | None = None, client: bigquery.Client | None = None
     ) -> None:
-        self.project, self.dataset, self.location = project, dataset, location
-        self.deadline_seconds, self.max_bytes = deadline_seconds, max_bytes
-        self.spent = JobStats()
+        self.project, self.dataset = project, dataset
         self._client = client if client is not None else _connect(project, location)
+        self._jobs = Jobs(self._client, project, dataset, location)
 
     @classmethod
-    def from_url(cls, rest: str, **options: Any) -> BigQueryWarehouse:
+    def from_url(cls, rest: str) -> BigQueryWarehouse:
         """`PROJECT/DATASET[?location=EU]` -> a warehouse; raises `IdentifierError` for anything else."""
         project, dataset, location = parse_bigquery_url(rest)
-        return cls(project, dataset, location=location, **options)
+        return cls(project, dataset, location=location)
+
+    @property
+    def spent(self) -> JobStats:
+        return self._jobs.spent
+
+    def begin(self, terms: Terms) -> None:
+        self._jobs.begin(terms)
 
     def relation(self, source: str) -> Relation:
         quoted = bigquery_table(source, self.project)
-        table = self._call(source, lambda: self._client.get_table(quoted.strip("`")))
-        return Relation(
-            quoted, {field.name: from_bigquery(field.field_type, field.mode) for field in table.schema}, source
+        table = self._jobs.ask(
+            source,
+            lambda: self._client.get_table(quoted.strip("`"), retry=self._jobs.retry(source), timeout=REQUEST_SECONDS),
         )
+        columns = {field.name: from_bigquery(field.field_type, field.mode) for field in table.schema}
+        return Relation(quoted, columns, source, _layout(table))
 
     def sample(self, relation: Relation, rows: int) -> Relation:
         return relation
@@ -63,24 +67,22 @@ class BigQueryWarehouse:
         return f"`{self.project}.{self.dataset}.{name}`"
 
     def query(self, statement: Statement) -> list[Row]:
-        rows = self._run(statement, None)
-        found: list[Row] = self._call(statement.name, lambda: [dict(row.items()) for row in rows])  # fetches pages
-        return found
+        return self._run(statement, None)
 
     def execute(self, statement: Statement, *, key: str | None = None) -> None:
         self._run(statement, key)
 
-    def commit(self, inserts: Sequence[Statement], *, key: str) -> None:
-        if sum(sum(_row_sizes(statement)) for statement in inserts) <= MAX_REQUEST_BYTES:
+    def commit(self, rows: Mapping[Table, Sequence[Row]], *, key: str) -> None:
+        inserts = [statements.insert(self, table, given) for table, given in rows.items() if given]
+        lines = {table: json_lines(given) for table, given in rows.items() if given}
+        if sum(map(len, lines.values())) <= MAX_ROWS_BYTES:
             self._run(transaction(inserts), key)
             return
-        staged = [(statement, self._stage(statement)) for statement in inserts]
-        moves = [
-            Statement(statement.name, statement.sql.replace("UNNEST(@rows)", stage)) for statement, stage in staged
-        ]
+        stages = {table: self._stage(table, given) for table, given in lines.items()}
+        moves = [statements.insert_from(self, table, self.table(stage)) for table, stage in stages.items()]
         self._run(transaction(moves), key)  # when it fails, the stages go by themselves after a day
-        for statement, stage in staged:
-            self.execute(Statement(statement.name, f"DROP TABLE IF EXISTS {stage}"))
+        for stage in stages.values():
+            self.execute(statements.drop_stage(self, stage))
 
     def estimate(self, statement: Statement) -> int | None:
         from google.cloud import bigquery
@@ -88,128 +90,96 @@ class BigQueryWarehouse:
         config = bigquery.QueryJobConfig(
             dry_run=True, use_query_cache=False, query_parameters=query_parameters(statement.params)
         )
-        job = self._call(
-            statement.name, lambda: self._client.query(statement.sql, job_config=config, retry=self._retry())
+        job = self._jobs.ask(
+            statement.name,
+            lambda: self._client.query(
+                statement.sql, job_config=config, retry=self._jobs.retry(statement.name), timeout=REQUEST_SECONDS
+            ),
         )
         return int(job.total_bytes_processed)
+
+    def partitions(self, relation: Relation, zone: ZoneInfo) -> list[Partition] | None:
+        layout = relation.layout
+        if layout is None or layout.partition_unit is None or layout.has_stream:
+            return None
+        civil = relation.columns.get(layout.partition_column or "") in ("DATE", "DATETIME")
+        rows = self.query(statements.partitions(relation))
+        clock = zone if civil else ZoneInfo("UTC")
+        found = (
+            Partition.parse(
+                str(row["partition_id"]),
+                layout.partition_unit,
+                clock,
+                n_rows=row["total_rows"],
+                modified_at=row["last_modified_time"],
+            )
+            for row in rows
+        )
+        return [partition for partition in found if partition is not None]
+
+    def missing_permissions(self, relation: Relation, permissions: Sequence[str]) -> list[str]:
+        answer = self._jobs.ask(
+            relation.place,
+            lambda: self._client.test_iam_permissions(
+                relation.sql.strip("`"),
+                list(permissions),
+                retry=self._jobs.retry(relation.place),
+                timeout=REQUEST_SECONDS,
+            ),
+        )
+        return [name for name in permissions if name not in answer.get("permissions", [])]
+
+    def location(self) -> str | None:
+        name = f"{self.project}.{self.dataset}"
+        dataset = self._jobs.ask(
+            name, lambda: self._client.get_dataset(name, retry=self._jobs.retry(name), timeout=REQUEST_SECONDS)
+        )
+        return str(dataset.location)
 
     def close(self) -> None:
         self._client.close()
 
-    def _stage(self, insert: Statement) -> str:
-        """The rows of an INSERT in a table of their own, put there by requests of the size that the service takes."""
-        target = insert.sql.split("INSERT INTO ", 1)[1].split(" ", 1)[0]
-        stage, rows = self.table(f"staging_{uuid.uuid4().hex}"), insert.params["rows"]
-        expiry = "TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 DAY)"
-        self.execute(
-            Statement(insert.name, f"CREATE TABLE {stage} LIKE {target} OPTIONS (expiration_timestamp = {expiry})")
-        )
-        batches: list[list[Row]] = [[]]
-        size = 0
-        for row, row_size in zip(rows.value, _row_sizes(insert), strict=True):
-            if size + row_size > MAX_REQUEST_BYTES and batches[-1]:
-                batches.append([])
-                size = 0
-            batches[-1].append(row)
-            size += row_size
-        for batch in batches:
-            sql = insert.sql.replace(target, stage, 1)
-            self.execute(Statement(insert.name, sql, {"rows": Param(rows.type, batch)}))
-        return stage
-
-    def _run(self, statement: Statement, key: str | None) -> Any:
+    def _run(self, statement: Statement, key: str | None) -> list[Row]:
         from google.cloud import bigquery
 
-        config = bigquery.QueryJobConfig(
-            query_parameters=query_parameters(statement.params),
-            labels={"application": "bq-monitor", "step": label_value(statement.name)},
-        )
-        if self.max_bytes is not None:  # the client would send None as the text 'None', which the service refuses
-            config.maximum_bytes_billed = self.max_bytes
-        job = self._call(statement.name, lambda: self._insert(statement, config, key))
-        rows = self._call(
-            statement.name, lambda: job.result(timeout=self.deadline_seconds, job_retry=None, retry=self._retry())
-        )
-        self.spent += JobStats(job.total_bytes_processed, job.slot_millis)
-        return rows
+        def begin(call: Call) -> Any:
+            config = bigquery.QueryJobConfig(
+                query_parameters=query_parameters(statement.params), labels=dict(call.labels)
+            )
+            if (
+                self._jobs.terms.max_bytes is not None
+            ):  # the client would send None as the text 'None', which is refused
+                config.maximum_bytes_billed = self._jobs.terms.max_bytes
+            return self._client.query(
+                statement.sql,
+                job_config=config,
+                job_id=call.job_id,
+                job_retry=None,
+                retry=call.retry,
+                timeout=call.timeout,
+            )
 
-    def _insert(self, statement: Statement, config: bigquery.QueryJobConfig, key: str | None) -> Any:
-        """Begin a job. With a key, the id says what it does: where it exists it is attached to; a failed id is spent."""
-        from google.api_core.exceptions import Conflict
+        return self._jobs.run(statement.name, begin, key=key, take=lambda rows: [dict(row.items()) for row in rows])
 
-        for attempt in range(MAX_ATTEMPTS):
-            job_id = self._job_id(key, attempt) if key else f"bq-monitor-{uuid.uuid4().hex}"
-            try:
-                return self._client.query(
-                    statement.sql, job_config=config, job_id=job_id, job_retry=None, retry=self._retry()
-                )
-            except Conflict:
-                job = self._client.get_job(job_id, location=self._job_location())
-                if not (job.done() and (job.error_result or self._is_older_than_tables(job))):
-                    return job
-        raise WarehouseError(
-            f"{statement.name}: failed {MAX_ATTEMPTS} times before; look at job {job_id}, then change what it complains of."
-        )
+    def _stage(self, table: Table, lines: bytes) -> str:
+        """The rows of one table in a staging table of this run's own, put there by a load job, which is atomic."""
+        from google.cloud import bigquery
 
-    def _job_id(self, key: str, attempt: int) -> str:
-        """Ids are unique in a project: the dataset is part of them, so that two monitored datasets never share a job."""
-        return f"bq-monitor-{_LABEL.sub('-', key.lower())}-{self.dataset}-{attempt}"
+        stage = f"staging_{uuid.uuid4().hex}"
+        self.execute(statements.create_stage(self, stage, table))
 
-    def _job_location(self) -> str | None:
-        """Where our jobs run; outside US and EU a job is only found with its location."""
-        if self.location is None:
-            self.location = self._client.get_dataset(f"{self.project}.{self.dataset}").location
-        return self.location
+        def begin(call: Call) -> Any:
+            config = bigquery.LoadJobConfig(
+                source_format="NEWLINE_DELIMITED_JSON", write_disposition="WRITE_TRUNCATE", create_disposition="CREATE_NEVER",
+                labels=dict(call.labels), schema=schema_fields(table),
+            )  # fmt: skip
+            return self._client.load_table_from_file(
+                io.BytesIO(lines), self.table(stage).strip("`"), size=len(lines), job_id=call.job_id, job_config=config,
+                timeout=call.timeout,
+            )  # fmt: skip
 
-    def _is_older_than_tables(self, job: Any) -> bool:
-        """Whether a job wrote into tables that were dropped since: its rows are gone, so its id is spent too."""
-        own = {table.name for table in TABLES}
-        listed = self._client.list_tables(f"{self.project}.{self.dataset}")
-        created = [item.created for item in listed if item.table_id in own and item.created]
-        return bool(created) and job.created < max(created)
-
-    def _retry(self) -> Any:
-        """How the client repeats a request that the service could not take, at most until the deadline."""
-        from google.cloud.bigquery import DEFAULT_RETRY
-
-        return DEFAULT_RETRY.with_timeout(min(self.deadline_seconds, DEFAULT_RETRY.timeout or self.deadline_seconds))
-
-    def _call(self, place: str, call: Any) -> Any:
-        """Run a client call; what the service refuses becomes an error that says what to do."""
-        from concurrent.futures import TimeoutError as DeadlineError
-
-        from google.api_core import exceptions
-        from google.auth.exceptions import GoogleAuthError
-
-        try:
-            return call()
-        except exceptions.NotFound as error:
-            raise TableNotFoundError(
-                f"{place}: not found: {_reason(error)}. Check the name and location; our own tables are made by 'bq-monitor init'."
-            ) from None
-        except exceptions.Forbidden as error:
-            if "quotaExceeded" in str(error.errors):
-                raise WarehouseError(
-                    f"{place}: over a quota: {_reason(error)}. Run again later, or raise it."
-                ) from None
-            raise WarehouseError(
-                f"{place}: no access: {_reason(error)}. Grant the role that the message names."
-            ) from None
-        except exceptions.GoogleAPICallError as error:
-            if "bytesBilledLimitExceeded" in str(getattr(error, "errors", "")):
-                raise BudgetError(
-                    f"{place}: over budget.max_bytes_per_run: {_reason(error)}. Nothing was billed."
-                ) from None
-            raise WarehouseError(f"{place}: {_reason(error)}") from None
-        except GoogleAuthError as error:
-            raise WarehouseError(
-                f"BigQuery: no credentials: {_reason(error)}. Run 'gcloud auth application-default login', "
-                "or set GOOGLE_APPLICATION_CREDENTIALS."
-            ) from None
-        except (DeadlineError, OSError, exceptions.RetryError) as error:
-            raise WarehouseError(
-                f"{place}: no answer within {self.deadline_seconds:.0f} s ({_reason(error)}). Run again: finished steps are kept."
-            ) from None
+        self._jobs.run("write/stage", begin, take=lambda rows: None)
+        return stage
 
 
 def transaction(inserts: Sequence[Statement]) -> Statement:
@@ -224,48 +194,12 @@ def transaction(inserts: Sequence[Statement]) -> Statement:
     return Statement("write/commit", "\n".join([*lines, "COMMIT TRANSACTION;"]), params)
 
 
-def _row_sizes(insert: Statement) -> list[int]:
-    """Bytes of each row of an INSERT on the wire; none for a statement without rows."""
-    if "rows" not in insert.params or not insert.params["rows"].type.startswith("ARRAY<STRUCT<"):
-        return []
-    (rows,) = query_parameters({"rows": insert.params["rows"]})
-    return [len(json.dumps(item)) for item in rows.to_api_repr()["parameterValue"]["arrayValues"]]
-
-
-def query_parameters(params: Mapping[str, Param]) -> list[Any]:
-    """Our parameters as the client's, arrays and structs included."""
-    return [_parameter(name, parse_type(param.type), param.value) for name, param in params.items()]
-
-
-def label_value(text: str) -> str:
-    """Text as a BigQuery label value: lower case, at most 63 of letters, digits, '-' and '_'."""
-    return _LABEL.sub("-", text.lower())[:63]
-
-
-def _parameter(name: str | None, kind: SqlType, value: Any) -> Any:
-    from google.cloud import bigquery
-
-    if kind.element is not None:
-        element = _parameter_type(kind.element)
-        values = [_parameter(None, kind.element, item) for item in value] if kind.element.fields else list(value)
-        return bigquery.ArrayQueryParameter(name, element, values)
-    if kind.fields:
-        return bigquery.StructQueryParameter(
-            name, *(_parameter(field, sub, value[field]) for field, sub in kind.fields)
-        )
-    return bigquery.ScalarQueryParameter(name, kind.name, value)
-
-
-def _parameter_type(kind: SqlType, name: str | None = None) -> Any:
-    from google.cloud import bigquery
-
-    if kind.element is not None:
-        return bigquery.ArrayQueryParameterType(_parameter_type(kind.element), name=name)
-    if kind.fields:
-        return bigquery.StructQueryParameterType(
-            *(_parameter_type(sub, field) for field, sub in kind.fields), name=name
-        )
-    return bigquery.ScalarQueryParameterType(kind.name, name=name)
+def _layout(table: bigquery.Table) -> Layout:
+    cut = table.time_partitioning
+    return Layout(
+        table.table_type, table.location, (cut.field or "_PARTITIONTIME") if cut else None, cut.type_ if cut else None,
+        table.num_rows, table.num_bytes, table.streaming_buffer is not None, bool(table.require_partition_filter),
+    )  # fmt: skip
 
 
 def _connect(project: str, location: str | None) -> bigquery.Client:
@@ -275,16 +209,4 @@ def _connect(project: str, location: str | None) -> bigquery.Client:
     try:
         return bigquery.Client(project=project, location=location)
     except GoogleAuthError as error:
-        raise WarehouseError(
-            f"BigQuery project {project!r}: no credentials: {_reason(error)}. "
-            "Run 'gcloud auth application-default login', or set GOOGLE_APPLICATION_CREDENTIALS."
-        ) from None
-
-
-def _reason(error: BaseException) -> str:
-    """What the service says, in one line, and the job that it says it of."""
-    details = getattr(error, "errors", None) or [{}]
-    said = details[0].get("message") or getattr(error, "message", None) or error
-    job = getattr(error, "query_job", None)
-    told = " ".join(str(said).split())[:300].rstrip(".") or type(error).__name__
-    return f"{told} (job {job.job_id})" if job is not None else told
+        raise refusal_of(error, f"BigQuery project {project!r}").error() from None

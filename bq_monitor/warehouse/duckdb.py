@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import glob
 import re
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from bq_monitor.errors import InputError, LockedError, TableNotFoundError, WarehouseError
-from bq_monitor.warehouse.base import Dialect, JobStats, Param, Relation, Row, Statement
+from bq_monitor.warehouse import statements
+from bq_monitor.warehouse.base import Dialect, JobStats, Param, Relation, Row, Statement, Terms
 from bq_monitor.warehouse.identifiers import FILE_ENDINGS, duckdb_string, duckdb_table, is_file, quote_column
+from bq_monitor.warehouse.refusals import deadline_error
+from bq_monitor.warehouse.schema import Table
 from bq_monitor.warehouse.types import from_duckdb, parse_type
 
 if TYPE_CHECKING:
@@ -39,8 +44,12 @@ class DuckDBWarehouse:
         self.spent = JobStats()
         self._n_relations = 0
         self._connection = _connect(self.path, deadline_seconds, read_only)
+        self.begin(Terms(deadline_seconds))
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET enable_progress_bar = false")
+
+    def begin(self, terms: Terms) -> None:
+        self._deadline_seconds, self._until = terms.deadline_seconds, time.monotonic() + terms.deadline_seconds
 
     def relation(self, source: str) -> Relation:
         return self._view(self._file(source) if is_file(source) else duckdb_table(source), source)
@@ -88,10 +97,10 @@ class DuckDBWarehouse:
     def execute(self, statement: Statement, *, key: str | None = None) -> None:
         self._run(statement.name, statement.sql, statement.params)
 
-    def commit(self, inserts: Sequence[Statement], *, key: str) -> None:
+    def commit(self, rows: Mapping[Table, Sequence[Row]], *, key: str) -> None:
         self._connection.execute("BEGIN TRANSACTION")
         try:
-            for statement in inserts:
+            for statement in [statements.insert(self, table, given) for table, given in rows.items() if given]:
                 self._run(statement.name, statement.sql, statement.params)
             self._connection.execute("COMMIT")
         except BaseException:
@@ -102,6 +111,16 @@ class DuckDBWarehouse:
         """No bytes to tell; but a statement that could not run is refused here as there."""
         self._run(statement.name, f"EXPLAIN {statement.sql}", statement.params)
         return None
+
+    def partitions(self, relation: Relation, zone: ZoneInfo) -> None:
+        """None: counting rows is cheap here."""
+
+    def missing_permissions(self, relation: Relation, permissions: Sequence[str]) -> list[str]:
+        """None is missing: a file that can be read may be read."""
+        return []
+
+    def location(self) -> None:
+        """None: a file lies where it lies."""
 
     def close(self) -> None:
         self._connection.close()
@@ -183,8 +202,16 @@ class DuckDBWarehouse:
     def _run(self, place: str, sql: str, params: Any = None) -> duckdb.DuckDBPyConnection:
         import duckdb
 
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise deadline_error(place, self._deadline_seconds)
+        watch = threading.Timer(left, self._connection.interrupt)
+        watch.daemon = True
+        watch.start()
         try:
             return self._connection.execute(sql, {name: _bind(param) for name, param in (params or {}).items()})
+        except duckdb.InterruptException:
+            raise deadline_error(place, self._deadline_seconds) from None
         except duckdb.CatalogException as error:
             message = _one_line(error).split("!")[0].split(" LINE ")[0]
             raise TableNotFoundError(
@@ -199,6 +226,8 @@ class DuckDBWarehouse:
             raise InputError(f"{place}: {_one_line(error)}. Correct the data.") from None
         except duckdb.Error as error:
             raise WarehouseError(f"{place}: {_one_line(error)}") from None
+        finally:
+            watch.cancel()
 
 
 def _bind(param: Param) -> Any:

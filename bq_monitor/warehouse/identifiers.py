@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from sqlglot import Token, TokenType, exp, parse, tokenize
-from sqlglot.errors import SqlglotError
 
 from bq_monitor.errors import BqMonitorError, IdentifierError, did_you_mean
 from bq_monitor.warehouse.base import Dialect
@@ -27,6 +27,9 @@ _DUCKDB_TABLE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*){0,2}")
 DOT = "\ue000"
 """Stands for a dot inside a column's name while GoogleSQL is translated, which would read it as a path (private use area)."""
 _FORBIDDEN_IN_COLUMN = re.compile(rf"[`\\\x00-\x1f\x7f{DOT}]")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_METADATA = re.compile(r"INFORMATION_SCHEMA\.\w+|\w+\.__\w+__", re.IGNORECASE)
+"""`dataset.table` of BigQuery's own views about tables and jobs."""
 FILE_ENDINGS = (".parquet", ".csv", ".csv.gz", ".tsv")
 
 
@@ -42,7 +45,8 @@ def bigquery_table(text: str, project: str | None = None) -> str:
         parts = [project, *parts]
     if len(parts) != 3 or not (
         _PROJECT.fullmatch(parts[0]) and _DATASET.fullmatch(parts[1]) and _TABLE.fullmatch(parts[2])
-    ):
+        and not _METADATA.fullmatch(".".join(parts[1:]))
+    ):  # fmt: skip
         raise IdentifierError(
             f"table {text!r}: not a BigQuery table; allowed: project.dataset.table of letters, digits, '_' and '-', without quotes"
         )
@@ -74,7 +78,10 @@ def quote_column(name: str, dialect: Dialect) -> str:
 
 def parse_bigquery_url(rest: str) -> tuple[str, str, str | None]:
     """`PROJECT/DATASET[?location=EU]` -> `(project, dataset, location)`."""
-    split = urlsplit("//" + rest)
+    try:
+        split = urlsplit("//" + rest)
+    except ValueError:  # a bracket, or a character that stands for another
+        split = urlsplit("")
     project, dataset = split.netloc, split.path.strip("/")
     query = parse_qs(split.query)
     location = query.pop("location", [None])[0]
@@ -83,7 +90,7 @@ def parse_bigquery_url(rest: str) -> tuple[str, str, str | None]:
         and _DATASET.fullmatch(dataset)
         and (location is None or _LOCATION.fullmatch(location))
     )
-    if not good or query:
+    if not good or query or split.fragment:
         raise IdentifierError(
             f"warehouse: got 'bigquery://{rest}'; allowed: bigquery://PROJECT/DATASET, with ?location=EU (or another region) if needed"
         )
@@ -100,17 +107,11 @@ class Expression:
     def __init__(self, text: str, place: str) -> None:
         self.text, self.place = text, place
         self._tree = _parse(text, place)
-        self.columns = frozenset(column.name for column in self._tree.find_all(exp.Column))
+        self.columns = _columns(self._tree)
 
     def sql(self, dialect: Dialect) -> str:
         """The expression over the alias `t`, written anew from its syntax tree."""
-
-        def qualify(node: exp.Expr) -> exp.Expr:
-            if not isinstance(node, exp.Column):
-                return node
-            return exp.column(exp.to_identifier(node.name, quoted=True), table="t")
-
-        return self._tree.transform(qualify).sql(dialect=dialect, comments=False)
+        return _qualified(self._tree).sql(dialect=dialect, comments=False)
 
     def require_columns(self, existing: Iterable[str]) -> None:
         """Raise `IdentifierError` unless the table has every column that the expression names."""
@@ -122,24 +123,40 @@ class Expression:
             )
 
 
-def _parse(text: str, place: str) -> exp.Expr:
-    def refuse(why: str) -> IdentifierError:
-        return IdentifierError(
-            f"{place}: {why}; got {text!r}; allowed: one GoogleSQL expression over the table's own columns"
-        )
+class _RefusedError(Exception):
+    """Why an expression is refused."""
 
+
+def _parse(text: str, place: str) -> exp.Expr:
+    try:
+        return _tree_of(text)
+    except _RefusedError as error:
+        raise IdentifierError(
+            f"{place}: {error}; got {text!r}; allowed: one GoogleSQL expression over the table's own columns"
+        ) from None
+
+
+@lru_cache(maxsize=4096)
+def _tree_of(text: str) -> exp.Expr:
+    """The tree of a harmless expression, for reading only; raises `_RefusedError`."""
     try:
         if reason := _fault_of_tokens(tokenize(text, read="bigquery")):
-            raise refuse(reason)
+            raise _RefusedError(reason)
         trees = parse(f"SELECT {text}\n", read="bigquery")
         if len(trees) != 1 or trees[0] is None:
-            raise refuse("more than one statement")
-        if reason := _fault_of(trees[0]):
-            raise refuse(reason)
-        trees[0].sql(dialect="bigquery")  # too deep to be written is too deep
-    except (SqlglotError, RecursionError) as error:
-        raise refuse(f"does not parse ({' '.join(str(error).splitlines()[:1])})") from None
-    tree: exp.Expr = trees[0].expressions[0]
+            raise _RefusedError("more than one statement")
+        select = trees[0]
+        if reason := _fault_of(select):
+            raise _RefusedError(reason)
+        again = parse(_qualified(select).sql(dialect="bigquery", comments=False), read="bigquery")
+    except _RefusedError:
+        raise
+    except Exception as error:  # the parser and the writer fail in many ways on what is no GoogleSQL, or too deep
+        raise _RefusedError(f"does not parse ({' '.join(str(error).splitlines()[:1])})") from None
+    # What is sent is what the writer makes of the tree: it must be as harmless as what was read.
+    if len(again) != 1 or again[0] is None or _fault_of_shape(again[0], "t") or _columns(again[0]) != _columns(select):
+        raise _RefusedError("does not mean the same when written anew")
+    tree: exp.Expr = select.expressions[0]
     return tree
 
 
@@ -164,30 +181,75 @@ def _fault_of_tokens(tokens: Sequence[Token]) -> str | None:
     return None
 
 
+def _qualified(tree: exp.Expr) -> exp.Expr:
+    """A copy in which every column is one of the alias `t`."""
+
+    def qualify(node: exp.Expr) -> exp.Expr:
+        if not isinstance(node, exp.Column):
+            return node
+        return exp.column(exp.to_identifier(node.name, quoted=True), table="t")
+
+    return tree.transform(qualify)
+
+
+def _columns(tree: exp.Expr) -> frozenset[str]:
+    return frozenset(column.name for column in tree.find_all(exp.Column))
+
+
 def _fault_of(select: exp.Expr) -> str | None:
     """Why a parsed `SELECT <expression>` is not one harmless scalar expression; None when it is."""
+    if reason := _fault_of_shape(select):
+        return reason
+    for text in select.find_all(exp.Literal, exp.RawString, exp.ByteString, exp.National):
+        content = text.name.replace("\\", "") if isinstance(text, exp.RawString) else text.name
+        if _FORBIDDEN_IN_COLUMN.search(content):
+            return "a backtick, backslash or control character in a text"
+    return None
+
+
+def _fault_of_shape(select: exp.Expr, table: str = "") -> str | None:
+    """The part of `_fault_of` that also holds for the expression written anew, over a table's alias and with escapes in texts."""
     if not isinstance(select, exp.Select) or len(select.expressions) != 1:
         return "not a single expression"
     if any(value for key, value in select.args.items() if key != "expressions" and value):
         return "a clause after the expression"
-    refused: dict[type[exp.Expr], str] = {
-        exp.Query: "a subquery", exp.Subquery: "a subquery", exp.Table: "another table", exp.Star: "'*'",
-        exp.Parameter: "a parameter", exp.SessionParameter: "a session variable", exp.Placeholder: "a parameter",
-        exp.Window: "a window function", exp.AggFunc: "an aggregate", exp.Alias: "an alias", exp.Aliases: "an alias", exp.Command: "a command",
-        exp.Dot: "a path with dots", exp.Anonymous: "an unknown function", exp.UDTF: "a table function",
-        exp.Lambda: "a lambda", exp.DDL: "a statement", exp.DML: "a statement",
-        exp.ReadCSV: "a file", exp.ReadParquet: "a file", exp.Rand: "a random value", exp.Uuid: "a random value",
-        exp.SessionUser: "a session variable",
-    }  # fmt: skip
     for node in select.expressions[0].walk():
-        for kind, name in refused.items():
-            if isinstance(node, kind):
-                return f"{name} is not allowed"
-        if isinstance(node, exp.Column) and (node.table or not _is_column_name(node.this)):
-            return f"column {node.sql()!r} is not a plain column name"
-        if isinstance(node, exp.Literal) and node.is_string and _FORBIDDEN_IN_COLUMN.search(node.this):
-            return "a backtick, backslash or control character in a text"
+        if reason := _fault_of_node(node, table):
+            return reason
     return None
+
+
+def _fault_of_node(node: exp.Expr, table: str) -> str | None:
+    for kind, name in _refused_nodes():
+        if isinstance(node, kind):
+            return f"{name} is not allowed"
+    if isinstance(node, exp.Column) and (node.table != table or not _is_column_name(node.this)):
+        return f"column {node.sql()!r} is not a plain column name"
+    if isinstance(node, exp.Identifier) and not _is_column_name(node):
+        return f"name {node.name!r} is not a plain name"
+    unit = node.args.get("unit")
+    word = unit if isinstance(unit, exp.Literal) else node
+    if (word is unit or isinstance(node, exp.Var)) and not _WORD.fullmatch(word.name):  # it is written without quotes
+        return f"{word.name!r} is not a plain word"
+    if isinstance(node, exp.NetFunc) and not isinstance(node.this, exp.Host | exp.RegDomain):
+        return "an unknown function is not allowed"  # a dataset may be called NET
+    return None
+
+
+@lru_cache(maxsize=1)
+def _refused_nodes() -> tuple[tuple[tuple[type[exp.Expr], ...], str], ...]:
+    return (
+        ((exp.Query, exp.Subquery), "a subquery"), ((exp.Table,), "another table"), ((exp.Star,), "'*'"),
+        ((exp.Parameter, exp.Placeholder), "a parameter"),
+        ((exp.SessionParameter, exp.SessionUser, exp.CurrentUser, exp.CurrentRole), "a session variable"),
+        ((exp.Window,), "a window function"), ((exp.AggFunc,), "an aggregate"), ((exp.Alias, exp.Aliases), "an alias"),
+        ((exp.Command,), "a command"), ((exp.Dot,), "a path with dots"), ((exp.Anonymous,), "an unknown function"),
+        ((exp.UDTF, exp.JSONTable, exp.XMLTable, exp.OpenJSON), "a table function"), ((exp.Lambda,), "a lambda"),
+        ((exp.DDL, exp.DML), "a statement"), ((exp.ReadCSV, exp.ReadParquet), "a file"), ((exp.Rand, exp.Uuid), "a random value"),
+        ((exp.AIClassify, exp.AIEmbed, exp.AIGenerate, exp.AISimilarity), "a model"), ((exp.Columns,), "a choice of columns"),
+        ((exp.Operator,), "an operator by name"),
+        ((exp.Limit, exp.Order, exp.Distinct), "a clause inside a function"),
+    )  # fmt: skip
 
 
 def _is_column_name(name: exp.Expr) -> bool:

@@ -172,6 +172,7 @@ ALERT_EVENTS = Table(
         Column("kind", "STRING", "drift, prediction_drift or dataset_drift."),
         Column("severity", "STRING", "info, warning or critical."),
         Column("message", "STRING", "One sentence for people."),
+        Column("notify", "BOOL", "Whether anybody is to be told; false for what a backfill found."),
     ),
     partition="window_end",
 )  # fmt: skip
@@ -184,10 +185,12 @@ RUNS = Table(
         Column("started_at", "TIMESTAMP", "When the run began."),
         Column("finished_at", "TIMESTAMP", "When its results were committed."),
         Column("as_of", "TIMESTAMP", "The moment the run was made for."),
+        Column("is_backfill", "BOOL", "Whether a stretch of the past was asked for; a backfill moves no mark and notifies nobody."),
         Column("coverage_key", "STRING", "What was counted against which references; counts are complete up to granules_to."),
-        Column("granules_to", "TIMESTAMP", "End of the granules counted so far."),
-        Column("window_end", "TIMESTAMP", "End of the newest window judged so far: the watermark."),
+        Column("granules_to", "TIMESTAMP", "End of the granules counted so far; NULL for a backfill."),
+        Column("window_end", "TIMESTAMP", "End of the newest window judged so far: the watermark; NULL for a backfill."),
         Column("n_windows", "INT64", "Windows judged by this run."),
+        Column("n_windows_left", "INT64", "Windows that were due and left to the next run."),
         Column("n_granules_counted", "INT64", "Granules counted by this run."),
         Column("n_ok", "INT64", "Verdicts ok."),
         Column("n_drift", "INT64", "Verdicts drift."),
@@ -195,6 +198,8 @@ RUNS = Table(
         Column("share_drifted", "FLOAT64", "Drifted features of those evaluated in the newest window, 0..1; of the worst model version."),
         Column("dataset_drift", "BOOL", "Whether the newest window drifted as a whole, for any model version."),
         Column("bytes_processed", "INT64", "Bytes that the statements processed; NULL where the warehouse does not count."),
+        Column("bytes_billed", "INT64", "Bytes billed: whole MB, at least 10 a statement; NULL where the warehouse does not count."),
+        Column("cost", "FLOAT64", "Price of the bytes billed at budget.price_per_tib, in its currency; NULL where nothing is counted."),
         Column("slot_ms", "INT64", "Slot milliseconds; NULL where the warehouse does not count."),
         Column("duration_seconds", "FLOAT64", "Seconds from start to commit."),
         Column("package_version", "STRING", "Version of bq-monitor."),
@@ -259,6 +264,8 @@ VIEWS = (
     _view(
         "run_costs",
         "What each run cost.",
-        "monitor run_id started_at finished_at as_of n_windows n_granules_counted bytes_processed slot_ms duration_seconds",
+        "monitor run_id started_at finished_at as_of is_backfill n_windows n_windows_left n_granules_counted "
+        "bytes_processed bytes_billed cost slot_ms duration_seconds month_to_date_cost",
+        month_to_date_cost="Cost of the monitor's runs of this calendar month (UTC), up to and with this one.",
     ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from bq_monitor.warehouse.base import Dialect, Param, Row, Statement
+from bq_monitor.warehouse.base import Dialect, Param, Relation, Row, Statement
 from bq_monitor.warehouse.render import render
 from bq_monitor.warehouse.schema import REFERENCE_HISTOGRAMS, Table
 
@@ -53,11 +53,42 @@ def windows(names: Names, monitor: str, scan_definition_id: str, asked: Sequence
     return _read(names, "windows", {**params, "windows": Param(_WINDOWS_TYPE, list(asked))})
 
 
+def month_cost(names: Names, monitor: str, month_start: datetime) -> Statement:
+    """The bytes that a monitor's runs have billed since a moment."""
+    return _read(
+        names, "month_cost", {"monitor": Param("STRING", monitor), "month_start": Param("TIMESTAMP", month_start)}
+    )
+
+
+def partitions(relation: Relation) -> Statement:
+    """The partitions of a table of BigQuery, from its dataset's INFORMATION_SCHEMA."""
+    dataset, _, table = relation.sql.strip("`").rpartition(".")
+    sql = render("read/partitions", "bigquery", source=f"`{dataset}.INFORMATION_SCHEMA.PARTITIONS`")
+    return Statement("read/partitions", sql, {"table_name": Param("STRING", table)})
+
+
 def insert(names: Names, table: Table, rows: Sequence[Row]) -> Statement:
     """The INSERT of rows into one of our tables, the rows as one parameter."""
+    statement = insert_from(names, table, "UNNEST(@rows)")
+    return Statement(statement.name, statement.sql, {"rows": Param(f"ARRAY<{table.row_type}>", list(rows))})
+
+
+def insert_from(names: Names, table: Table, source: str) -> Statement:
+    """The INSERT of what stands after FROM (our own text, no user's) into one of our tables."""
     columns = [column.name for column in table.columns]
-    sql = render("write/insert", names.dialect, table=names.table, into=table.name, columns=columns)
-    return Statement(f"write/{table.name}", sql, {"rows": Param(f"ARRAY<{table.row_type}>", list(rows))})
+    sql = render("write/insert", names.dialect, table=names.table, into=table.name, columns=columns, source=source)
+    return Statement(f"write/{table.name}", sql)
+
+
+def create_stage(names: Names, stage: str, table: Table) -> Statement:
+    """A staging table with the columns of one of ours; it goes by itself after a day."""
+    sql = render("write/stage", names.dialect, stage=names.table(stage), like=names.table(table.name))
+    return Statement("write/stage", sql)
+
+
+def drop_stage(names: Names, stage: str) -> Statement:
+    """Take a staging table away before its day is over."""
+    return Statement("write/unstage", render("write/unstage", names.dialect, stage=names.table(stage)))
 
 
 def _counts_params(

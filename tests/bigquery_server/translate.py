@@ -15,7 +15,6 @@ MACROS = (
     "CREATE MACRO range_bucket(x, edges) AS "
     "CASE WHEN x IS NULL OR edges IS NULL THEN NULL ELSE LEN(LIST_FILTER(edges, lambda e: e <= x)) END",
     "CREATE MACRO every_quantile(x, n) AS QUANTILE_DISC(x, LIST_TRANSFORM(RANGE(0, n + 1), lambda i: i / n))",
-    "CREATE MACRO partition_day(x) AS DATE_TRUNC('day', x)",
     "CREATE MACRO hour_in_zone(x, zone) AS x - (x AT TIME ZONE zone - DATE_TRUNC('hour', x AT TIME ZONE zone))",
 )
 
@@ -27,10 +26,6 @@ def parse(sql: str) -> tuple[exp.Expr, ...]:
         return tuple(tree for tree in sqlglot.parse(sql, read="bigquery") if tree is not None)
     except SqlglotError as error:
         raise invalid_query(f"Syntax error: {error}") from None
-
-
-def table_key(table: exp.Table) -> str:
-    return f"{table.catalog}.{table.db}.{table.name}"
 
 
 def to_duckdb(tree: exp.Expr) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,10 +15,14 @@ from tests.bigquery_server.errors import ServiceError
 
 Json = dict[str, Any]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LEGACY = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
+LEGACY = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN", "STRUCT": "RECORD"}
+_TO_DUCKDB = {
+    "INTEGER": "BIGINT", "FLOAT": "DOUBLE", "STRING": "VARCHAR", "BOOLEAN": "BOOLEAN", "TIMESTAMP": "TIMESTAMPTZ", "DATETIME": "TIMESTAMP",
+    "DATE": "DATE", "NUMERIC": "DECIMAL(38, 9)", "BYTES": "BLOB",
+}  # fmt: skip
 _FROM_DUCKDB = {
     **dict.fromkeys(["tinyint", "smallint", "integer", "bigint", "hugeint", "uinteger", "ubigint"], "INTEGER"),
-    **dict.fromkeys(["float", "double"], "FLOAT"),
+    **dict.fromkeys(["float", "double"], "FLOAT"), **dict.fromkeys(["timestamp_s", "timestamp_ms", "timestamp_ns"], "DATETIME"),
     "decimal": "NUMERIC", "null": "INTEGER", "boolean": "BOOLEAN", "varchar": "STRING", "date": "DATE", "timestamp": "DATETIME",
     "timestamp with time zone": "TIMESTAMP", "blob": "BYTES",
 }  # fmt: skip
@@ -74,6 +79,24 @@ def schema_field(name: str, kind: Any, description: str | None = None) -> Json:
     return {**made, "type": _FROM_DUCKDB[str(kind.id)]}
 
 
+def legacy_field(sent: Json) -> Json:
+    """A field of a schema as sent, with the type names that the service answers."""
+    kind = sent["type"].upper()
+    made = {**sent, "type": LEGACY.get(kind, kind), "mode": sent.get("mode", "NULLABLE")}
+    if made["type"] == "RECORD":
+        made["fields"] = [legacy_field(sub) for sub in sent["fields"]]
+    return made
+
+
+def column_type(field: Json) -> str:
+    """DuckDB's type of a field."""
+    if field["mode"] == "REPEATED":
+        return column_type({**field, "mode": "NULLABLE"}) + "[]"
+    if field["type"] == "RECORD":
+        return "STRUCT(" + ", ".join(f'"{sub["name"]}" {column_type(sub)}' for sub in field["fields"]) + ")"
+    return _TO_DUCKDB[field["type"]]
+
+
 def cell(field: Json, value: Any, *, micros: bool) -> Json:
     """One value as `{"v": ...}`; an array is never NULL."""
     if field["mode"] == "REPEATED":
@@ -96,6 +119,6 @@ def _text(kind: str, value: Any, micros: bool) -> str:
     if kind == "TIMESTAMP":
         count = (value - EPOCH) // timedelta(microseconds=1)
         return str(count) if micros else repr(count / 1e6)
-    if kind in ("DATE", "DATETIME"):
-        return str(value.isoformat())
-    return str(value)
+    if kind == "BYTES":
+        return base64.b64encode(value).decode()
+    return str(value.isoformat()) if kind in ("DATE", "DATETIME") else str(value)

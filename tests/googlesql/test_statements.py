@@ -96,22 +96,34 @@ def own_statements() -> list[Statement]:
     window = {"window_id": 0, "reference_id": "r", "start_at": NOW, "end_at": NOW}
     return [
         statements.references(names, "m"), statements.progress(names, "m", "k"), statements.stored(names, "m", "d", *span),
-        statements.verdict_keys(names, "m", NOW), statements.windows(names, "m", "d", [window]),
+        statements.verdict_keys(names, "m", NOW), statements.windows(names, "m", "d", [window]), statements.month_cost(names, "m", NOW),
         *(statements.insert(names, table, []) for table in TABLES),
     ]  # fmt: skip
 
 
+def stage_statements() -> list[Statement]:
+    """What a large commit does before and after its transaction."""
+    return [statements.create_stage(Names(), "staging_1", TABLES[0]), statements.drop_stage(Names(), "staging_1")]
+
+
 def every_statement() -> list[Statement]:
     return [
+        *stage_statements(), statements.partitions(LOG),
         *setup_statements(Names()), *own_statements(), *reference_statements(), *log_scan(time=stretch()).statements("bigquery"),
         *stored_scan().statements("bigquery"), log_scan(time=stretch()).granules("bigquery"),
     ]  # fmt: skip
 
 
+PARTITIONS = "proj-1.ds.INFORMATION_SCHEMA.PARTITIONS"
+METADATA = {"table_name": "STRING", "partition_id": "STRING", "total_rows": "INT64", "last_modified_time": "TIMESTAMP"}
+
+
 @pytest.fixture(scope="module")
 def tables(googlesql: GoogleSQL) -> dict[str, dict[str, str]]:
     """The log, our tables, and our views with the types that Google finds for their columns."""
-    known = {LOGS: dict(COLUMNS)} | {full(t.name): {c.name: c.type for c in t.columns} for t in TABLES}
+    known = {LOGS: dict(COLUMNS), PARTITIONS: METADATA} | {
+        full(t.name): {c.name: c.type for c in t.columns} for t in TABLES
+    }
     for statement in setup_statements(Names()):
         if statement.name.startswith("views/"):
             known[full(statement.name.removeprefix("views/"))] = dict(googlesql.analyze(statement.sql, known).outputs)
@@ -128,7 +140,8 @@ def test_every_template_is_analyzed() -> None:
     found = {str(path.relative_to(root)) for path in root.rglob("*.sql") if not path.name.endswith(".duckdb.sql")}
     templates = {name.removesuffix(".sql").removesuffix(".bigquery") for name in found}
     shared = {"tables": "tables/create", "write": "write/insert"}
-    covered = {shared.get(statement.name.split("/")[0], statement.name) for statement in every_statement()}
+    covered = {statement.name for statement in every_statement()}
+    covered |= {shared.get(name.split("/")[0], name) for name in covered}
     assert templates - covered == {"views/create"}
 
 
@@ -154,6 +167,21 @@ def test_own_statements_are_accepted(googlesql: GoogleSQL, tables: dict[str, dic
             assert analysis.kind == "query_stmt", statement.name
             assert analysis.scans, statement.name
             assert set(analysis.scans) <= set(tables) - {LOGS}
+
+
+def test_stages_and_metadata_are_accepted(googlesql: GoogleSQL, tables: dict[str, dict[str, str]]) -> None:
+    """A stage is made like its table and dropped by name; partitions are read from the metadata of the log's dataset alone."""
+    create, drop = (analyze(googlesql, tables, statement) for statement in stage_statements())
+    assert (create.kind, drop.kind) == ("create_table_stmt", "drop_stmt")
+    metadata = {
+        PARTITIONS: {
+            "table_name": "STRING",
+            "partition_id": "STRING",
+            "total_rows": "INT64",
+            "last_modified_time": "TIMESTAMP",
+        }
+    }
+    assert dict(analyze(googlesql, tables, statements.partitions(LOG)).scans) == {PARTITIONS: 1}
 
 
 def test_captures_read_only_what_they_profile(googlesql: GoogleSQL, tables: dict[str, dict[str, str]]) -> None:

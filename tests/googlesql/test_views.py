@@ -188,7 +188,7 @@ def google(googlesql: GoogleSQL, contents: Contents) -> Google:
 def filled(warehouse: DuckDBWarehouse, contents: Contents) -> DuckDBWarehouse:
     for statement in setup_statements(warehouse):
         warehouse.execute(statement)
-    warehouse.commit([statements.insert(warehouse, table, contents[table.name]) for table in TABLES], key="contents")
+    warehouse.commit({table: contents[table.name] for table in TABLES}, key="contents")
     return warehouse
 
 

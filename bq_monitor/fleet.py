@@ -1,0 +1,47 @@
+"""One bounded call over many monitors, as a scheduler makes it: each gets its turn, the failure of one is an answer."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from bq_monitor.config import MonitorConfig
+from bq_monitor.job import WINDOWS_PER_CALL, run
+
+_MIN_SECONDS = 5.0
+"""With less time than this left, a monitor is not begun."""
+
+
+def run_fleet(
+    configs: Sequence[MonitorConfig], as_of: str | None = None, *, seconds: float = 1500.0
+) -> list[dict[str, Any]]:
+    """Run each monitor once, for at most `WINDOWS_PER_CALL` windows, all within `seconds`.
+
+    The order is drawn anew each time: when time is short, it is not always the same monitors that wait.
+
+    Returns:
+        One answer a monitor, sorted by name: `monitor, run_id, windows, windows_left, ok, drift, not_evaluated`, or `monitor, error`.
+        `windows_left` above 0 says that there is more to do: call again.
+    """
+    until = time.monotonic() + seconds
+    order = random.sample(list(configs), len(configs))
+    return sorted((_answer(config, as_of, until) for config in order), key=lambda answer: str(answer["monitor"]))
+
+
+def _answer(config: MonitorConfig, as_of: str | None, until: float) -> dict[str, Any]:
+    left = until - time.monotonic()
+    if left < _MIN_SECONDS:
+        return {"monitor": config.monitor, "error": "not begun: the time of this call is over; call again"}
+    try:
+        outcome = run(config, as_of, max_windows=WINDOWS_PER_CALL, deadline_seconds=left)
+    except Exception as error:
+        logging.getLogger(__name__).exception("monitor %s failed", config.monitor)
+        return {"monitor": config.monitor, "error": str(error) or type(error).__name__}
+    found = {status: outcome.count(status) for status in ("ok", "drift", "not_evaluated")}
+    return {
+        "monitor": config.monitor, "run_id": outcome.run_id, "windows": len(outcome.windows), "windows_left": outcome.n_windows_left,
+        **found,
+    }  # fmt: skip
