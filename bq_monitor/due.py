@@ -109,9 +109,13 @@ class _Desk:
         self.warehouse, self.relation = warehouse, warehouse.relation(config.source.table)
         self.planner = Planner(config, references, asked.as_of, asked.backfill)
         self.log = _Log(warehouse, self.planner, self.relation, allowance)
-        self.progress = _read_progress(warehouse, self.planner)
-        is_first = self.progress.watermark is None and config.window.start is None and not asked.backfill
-        self.windows = self.planner.candidates(self.progress, self.log.earliest() if is_first else None)
+        self._look_up(_read_progress(warehouse, self.planner))
+
+    def _look_up(self, progress: Progress) -> None:
+        """The windows that may be due, from how far the monitor has come."""
+        self.progress, config = progress, self.planner.config
+        is_first = progress.watermark is None and config.window.start is None and not self.planner.backfill
+        self.windows = self.planner.candidates(progress, self.log.earliest() if is_first else None)
         if is_first and len(self.windows) > MAX_WINDOWS:
             raise InputError(
                 f"monitor {config.monitor!r}: {len(self.windows):,} windows are due since {self.windows[0].start:%Y-%m-%d}, the log's first row; "
@@ -125,7 +129,13 @@ class _Desk:
         looked_from = planner.look_from(progress, taken, self.log.partitions() if taken else None)
         seen = self.log.rows(looked_from, taken[-1].end) if looked_from else {}
         stored = _read_stored(self.warehouse, planner, self.relation, taken)
-        return planner.plan(taken, seen, looked_from, stored, progress, n_windows_left=n_left)
+        plan = planner.plan(taken, seen, looked_from, stored, progress, n_windows_left=n_left)
+        if plan.moves_watermark and not plan.judgements:  # perhaps another run has committed between our two looks
+            newer = _read_progress(self.warehouse, planner)
+            if newer != progress:
+                self._look_up(newer)
+                return self.plan(max_windows)
+        return plan
 
 
 def preview(config: MonitorConfig, as_of: datetime | str | None = None) -> dict[str, Any]:

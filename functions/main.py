@@ -29,7 +29,7 @@ def monitor(request: Request) -> tuple[dict[str, Any], int]:
         asked = request.get_json(silent=True) if request.is_json else request.args.to_dict()
         configs = _chosen(asked)
     except BqMonitorError as error:
-        return {"error": str(error)}, 400
+        return {"error": str(error)}, 400 if error.exit_code == 2 else 500  # an outage of storage may pass
     seconds = float(os.environ.get("BQ_MONITOR_CALL_SECONDS", "1500"))
     answers = run_fleet(configs, asked.get("as_of"), seconds=seconds)
     return {"monitors": answers}, 500 if any("error" in answer for answer in answers) else 200

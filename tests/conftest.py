@@ -12,6 +12,9 @@ import pytest
 
 from bq_monitor.config import MonitorConfig, parse_config
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
+from tests.bigquery_lab import captured, lab, server
+
+__all__ = ["captured", "lab", "server"]  # fixtures of several modules
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("BQ_MONITOR_SHARED_DATA", ROOT.parent / "shared" / "data"))

@@ -67,6 +67,18 @@ def test_the_tour_of_a_monitor(files: Path) -> None:
     assert [item["model_version"] for item in listed] == ["1"]
 
 
+def test_a_stretch_of_the_past_is_backfilled(files: Path) -> None:
+    """--from and --to judge the windows that end in between; one without the other is a mistake."""
+    config = str(files / "loans.yaml")
+    call("reference", "capture", config, "--data", str(files / "training.parquet"), "--version", "1")
+    past = call("run", config, "--from", "2026-01-13", "--to", "2026-01-19", "--json")
+    assert past.returncode == 1
+    (outcome,) = json.loads(past.stdout)
+    assert (outcome["is_backfill"], [window["end"][:10] for window in outcome["windows"]]) == (True, ["2026-01-19"])
+    half = call("run", config, "--from", "2026-01-13")
+    assert (half.returncode, "--from and --to go together" in half.stderr) == (2, True)
+
+
 def test_a_feature_that_cannot_be_evaluated_is_exit_3(files: Path) -> None:
     """A column that vanished from the log is a row with a reason and exit code 3, unless something drifted."""
     config = str(files / "loans.yaml")

@@ -12,9 +12,9 @@ import duckdb
 import pandas as pd
 import pytest
 
-from bq_monitor.errors import InputError, LockedError, TableNotFoundError, WarehouseError
+from bq_monitor.errors import DeadlineError, InputError, LockedError, TableNotFoundError, WarehouseError
 from bq_monitor.warehouse import open_warehouse
-from bq_monitor.warehouse.base import Param, Statement
+from bq_monitor.warehouse.base import Param, Statement, Terms
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 from bq_monitor.warehouse.schema import ALERT_EVENTS, RUNS, TABLES, VIEWS
 from bq_monitor.warehouse.setup import create_tables
@@ -251,3 +251,13 @@ def test_times_come_back_aware(tmp_path: Path) -> None:
     warehouse.close()
     assert row["text"] == "2026-01-01 00:00:00+00"
     assert row["at"].isoformat() == "2026-01-01T00:00:00+00:00"
+
+
+def test_a_statement_is_stopped_at_the_deadline(warehouse: DuckDBWarehouse) -> None:
+    """What would take hours ends when the run's time is over, and the connection goes on under new terms."""
+    warehouse.begin(Terms(0.3))
+    endless = "SELECT SUM(a.range * b.range) AS n FROM range(10000000) AS a, range(10000000) AS b"
+    with pytest.raises(DeadlineError, match="t: no answer within 0 s, the deadline of the run"):
+        warehouse.query(Statement("t", endless))
+    warehouse.begin(Terms(60))
+    assert warehouse.query(Statement("t", "SELECT 1 AS n")) == [{"n": 1}]

@@ -13,7 +13,8 @@ import pytest
 
 from bq_monitor import InputError, RunResult, capture_reference, run
 from bq_monitor.config import MonitorConfig
-from bq_monitor.errors import BudgetError
+from bq_monitor.errors import BudgetError, DeadlineError
+from bq_monitor.job import run_until_done
 from tests.conftest import make_config
 
 
@@ -336,3 +337,62 @@ def test_drift_of_one_version_is_not_charged_to_the_other(tmp_path: Path, rng: n
     events = run(config, "2026-01-12").events
     assert {event.judgement.model_version for event in events} == {"2"}
     assert sorted(event.kind for event in events) == ["dataset_drift", "drift", "drift"]
+
+
+def test_a_deleted_day_is_empty_from_then_on(lab: Lab) -> None:
+    """Rows that are gone from the log are gone from the window; the counts of before stay under their time."""
+    lab.settings["window"] = DAILY
+    log = lab.rows("2026-01-05", 7)
+    lab.write(log)
+    lab.run("2026-01-12")
+    lab.write(log[log["ts"] != "2026-01-10"])
+    result = lab.run("2026-01-12")
+    assert {r.verdict.n_current for r in result.results} == {180}
+    emptied = "FROM {} WHERE granule = TIMESTAMPTZ '2026-01-10 00:00:00+00' AND feature = 'amount'"
+    assert lab.ask(f"SELECT n_rows, LEN(buckets) {emptied.format('production_histograms_latest')}") == [(0, 0)]
+    assert lab.ask(f"SELECT n_rows {emptied.format('production_histograms')} ORDER BY computed_at") == [(30,), (0,)]
+    assert lab.run("2026-01-12").results == ()
+    lab.write(log)
+    assert {r.verdict.n_current for r in lab.run("2026-01-12").results} == {210}
+
+
+def test_a_backfill_judges_the_past_and_notifies_nobody(lab: Lab) -> None:
+    """What drifted long ago is stored and seen, but no event is for anybody; the regular run goes on from where it was."""
+    lab.settings["window"] = {**DAILY, "start": "2026-02-01"}
+    lab.write(lab.rows("2026-01-05", 20, shift=2.0), lab.rows("2026-01-25", 20))
+    past = run(lab.config, "2026-02-14", backfill=("2026-01-11", "2026-01-14"))
+    assert [window.end.day for window in past.windows] == [12, 13, 14]
+    assert (past.is_backfill, len(past.events)) == (True, 6)
+    assert lab.ask("SELECT DISTINCT notify FROM alert_events") == [(False,)]
+    assert lab.ask("SELECT is_backfill, window_end, granules_to FROM runs") == [(True, None, None)]
+    assert [window.end.day for window in lab.run("2026-02-09").windows] == [8, 9]
+    again = run(lab.config, "2026-02-14", backfill=("2026-01-11", "2026-01-15"))
+    assert [window.end.day for window in again.windows] == [15]
+    with pytest.raises(InputError, match="an end after the start"):
+        run(lab.config, backfill=("2026-01-15", "2026-01-11"))
+
+
+def test_a_backlog_is_worked_off_until_nothing_is_left(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounded runs, one after the other, leave what one long run leaves; a long backfill is cut the same way."""
+    monkeypatch.setattr("bq_monitor.job.WINDOWS_PER_CALL", 5)
+    lab.settings["window"] = DAILY
+    lab.write(lab.rows("2026-01-05", 20))
+    runs = list(run_until_done(lab.config, "2026-01-25"))
+    assert [(len(r.windows), r.n_windows_left) for r in runs] == [(5, 9), (5, 4), (4, 0)]
+    assert lab.ask("SELECT COUNT(*), COUNT(DISTINCT (window_end, feature)) FROM drift_results") == [(28, 28)]
+    lab.settings["detection"] = {"threshold": 0.2}
+    past = list(run_until_done(lab.config, "2026-01-25", backfill=("2026-01-11", "2026-01-23")))
+    assert [[window.end.day for window in r.windows] for r in past] == [
+        [12, 13, 14, 15, 16],
+        [17, 18, 19, 20, 21],
+        [22, 23],
+    ]
+
+
+def test_a_deadline_ends_a_run_and_keeps_what_is_counted(lab: Lab) -> None:
+    """A run without time left says so and commits nothing."""
+    lab.write(lab.rows("2026-01-05", 7))
+    with pytest.raises(DeadlineError, match=r"the deadline of the run.*Run again"):
+        run(lab.config, "2026-01-12", deadline_seconds=1e-9)
+    assert lab.ask("SELECT COUNT(*) FROM runs") == [(0,)]
+    assert len(lab.run("2026-01-12").results) == 2

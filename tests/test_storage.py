@@ -22,7 +22,7 @@ from click.testing import CliRunner
 
 from bq_monitor import capture_reference, load_config, load_configs
 from bq_monitor.cli import cli
-from bq_monitor.errors import InputError
+from bq_monitor.errors import BqMonitorError, InputError, WarehouseError
 from bq_monitor.warehouse import storage
 from bq_monitor.warehouse.storage import list_texts, read_text, write_text
 from tests.conftest import ROOT
@@ -344,8 +344,10 @@ def test_a_refusal_that_lasts_is_one_paragraph(  # noqa: PLR0917 - fixtures and 
     server.put("reports/a.yaml", "a")
     server.put("reports/fleet/a.yaml", "a")
     server.fail(match, fault, times=1000)
-    with pytest.raises(InputError, match=message) as caught:
+    with pytest.raises(BqMonitorError, match=message) as caught:
         call()
+    is_outage = "network" in str(caught.value)
+    assert caught.value.exit_code == (4 if is_outage else 2)
     assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
@@ -379,7 +381,7 @@ def test_a_service_that_does_not_answer_is_given_up(server: Server, monkeypatch:
     monkeypatch.setattr(storage, "_REQUEST_SECONDS", 0.05)
     released = threading.Event()
     server.fail("objects.get", lambda: released.wait(10), times=1000)
-    with pytest.raises(InputError, match=r"a\.yaml: cannot be read for 60 s: .*(?i:timed out)"):
+    with pytest.raises(WarehouseError, match=r"a\.yaml: cannot be read for 60 s: .*(?i:timed out)"):
         read_text("gs://reports/a.yaml")
     released.set()
 

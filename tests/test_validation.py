@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
 
 from bq_monitor import waste
 from bq_monitor.budget import billed
@@ -28,9 +29,9 @@ from bq_monitor.warehouse.base import Layout, Statement, Terms
 from bq_monitor.warehouse.bigquery import BigQueryWarehouse
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 from bq_monitor.warehouse.setup import create_tables
+from tests.bigquery_lab import LOG, Lab, connect, loans
 from tests.bigquery_server.server import Server, serve
 from tests.conftest import make_config
-from tests.test_bigquery_server import LOG, Lab, connect, lab, loans, server  # noqa: F401 - fixtures
 
 TODAY = datetime(2026, 6, 15, tzinfo=UTC)
 DAYS = 40
@@ -41,7 +42,7 @@ BYTES_A_ROW = 8 + 8 + (2 + 5)
 
 
 @pytest.fixture
-def ready(lab: Lab, rng: np.random.Generator) -> Lab:  # noqa: F811
+def ready(lab: Lab, rng: np.random.Generator) -> Lab:
     """A healthy monitor: its tables, a reference, and forty days of log up to yesterday, partitioned by the day."""
     lab.settings |= {"features": FEATURES, "prediction": None, "window": {"length": "7d", "every": "1d"}}
     store_reference(lab.warehouse, lab.build(loans(rng, 1, 500)))
@@ -56,13 +57,13 @@ def small_waste(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waste, "MIN_WASTE_BYTES", 1000)
 
 
-def write_log(lab: Lab, **layout: Any) -> None:  # noqa: F811
+def write_log(lab: Lab, **layout: Any) -> None:
     times = pd.date_range(TODAY - timedelta(days=DAYS), TODAY, freq=f"{24 * 60 // ROWS_A_DAY}min", inclusive="left")
     frame = pd.DataFrame({"predicted_at": times, "loaded_at": times, "amount": 1.0, "region": "south"})
     lab.server.engine.load(LOG, "SELECT * FROM frame", frame=frame, **layout)
 
 
-def look(lab: Lab, **changes: Any) -> Findings:  # noqa: F811
+def look(lab: Lab, **changes: Any) -> Findings:
     """What `validate` finds; `changes` replace sections of the configuration."""
     lab.settings |= changes
     return examine(lab.warehouse, lab.config(), TODAY)
@@ -142,6 +143,23 @@ def test_a_refusal_that_names_no_permission_means_the_one_that_was_tried(
     assert {"read/partitions": "bigquery.tables.list", "write/stage": "bigquery.tables.create"}[step] in fault
 
 
+def test_a_refusal_that_names_nothing_is_not_told_beside_its_permission(
+    ready: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our tables say that they may not be read; that their queries are refused is no second fault."""
+    ready.server.deny("bigquery.tables.getData", "acme-ml.mon")
+    estimate = ready.warehouse.estimate
+
+    def refuse(statement: Statement) -> int | None:
+        if statement.name.startswith("read/") and "`acme-ml.mon." in statement.sql:
+            raise AccessError("q: no access: User does not have permission. Grant the role that the message names.")
+        return estimate(statement)
+
+    monkeypatch.setattr(ready.warehouse, "estimate", refuse)
+    (fault,) = look(ready).faults
+    assert "bigquery.tables.getData" in fault
+
+
 def test_a_column_is_still_missed_where_rows_may_not_be_read(ready: Lab) -> None:
     """Metadata alone tells it."""
     ready.server.deny("bigquery.tables.getData", LOG)
@@ -178,7 +196,7 @@ def test_a_log_that_is_not_there_is_a_fault(ready: Lab) -> None:
     assert "bigquery.tables.updateData" in second
 
 
-def test_a_dataset_that_is_not_there_is_told_how_to_make(server: Server, tmp_path: Path) -> None:  # noqa: F811
+def test_a_dataset_that_is_not_there_is_told_how_to_make(server: Server, tmp_path: Path) -> None:
     """In the region of the log, by terraform or bq; no other fault follows from it."""
     del server.engine.datasets["acme-ml.mon"]
     client = connect(server)
@@ -215,7 +233,9 @@ def abroad(ready: Lab) -> Iterator[Lab]:
     with serve() as elsewhere:
         elsewhere.engine.create_dataset("acme-ml.mon", "US")
         elsewhere.engine.create_dataset("acme-ml.serving", "EU")
-        client = connect(elsewhere)
+        client = bigquery.Client(
+            project="acme-ml", location="US", credentials=AnonymousCredentials(), client_options={"api_endpoint": elsewhere.url}
+        )  # fmt: skip
         made = Lab(elsewhere, client, BigQueryWarehouse("acme-ml", "mon", client=client), ready.folder, ready.settings)
         create_tables(made.warehouse)
         write_log(made, partition="predicted_at")
@@ -374,7 +394,7 @@ def test_a_cap_below_what_a_query_bills_is_a_fault(ready: Lab, name: str) -> Non
     assert look(ready, budget={name: 10 * 1024 * 1024}).faults == ()
 
 
-def wide_log(lab: Lab) -> int:  # noqa: F811
+def wide_log(lab: Lab) -> int:
     """A log whose regions are long: a day of it has more than 11 MB, of which the number is returned."""
     write_log(lab, partition="predicted_at")
     text = 400_000

@@ -228,6 +228,7 @@ class DuckDBWarehouse:
             raise WarehouseError(f"{place}: {_one_line(error)}") from None
         finally:
             watch.cancel()
+            watch.join()
 
 
 def _bind(param: Param) -> Any:

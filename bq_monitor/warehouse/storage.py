@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bq_monitor.errors import InputError
+from bq_monitor.errors import BqMonitorError, InputError, WarehouseError
 
 GS = "gs://"
 _YAML = (".yaml", ".yml")
@@ -97,7 +97,7 @@ def _replace_file(target: Path, data: bytes) -> None:
 
 @contextmanager
 def _opened(path: str, verb: str) -> Iterator[Any]:
-    """The bucket of a path; what the service, the network or the credentials refuse becomes an `InputError`."""
+    """The bucket of a path; what the service or the credentials refuse becomes an `InputError`, an outage a `WarehouseError`."""
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
     from google.cloud import storage  # type: ignore[attr-defined]
@@ -227,8 +227,8 @@ def _object_name(path: str, *, may_be_bucket: bool = False) -> str:
 # --- errors ---
 
 
-def _refused(path: str, verb: str, error: Exception) -> InputError:
-    """What to tell the user who asked for a `gs://` path. `verb` is `read` or `written`."""
+def _refused(path: str, verb: str, error: Exception) -> BqMonitorError:
+    """What to tell the user who asked for a `gs://` path; an outage is not the user's. `verb` is `read` or `written`."""
     from google.auth.exceptions import GoogleAuthError
 
     cause = getattr(error, "cause", None) or error  # what stood behind the last of all tries
@@ -243,8 +243,10 @@ def _refused(path: str, verb: str, error: Exception) -> InputError:
         return InputError(f"{path}: no access: {_why(cause)}. Grant {role} on the bucket to who runs this.")
     if status == 404:
         return _not_found(path)
+    if isinstance(cause, ValueError):
+        return InputError(f"{path}: cannot be {verb}: {_why(cause)}. Correct the path, or what is written.")
     tried = f" for {_RETRY_SECONDS:.0f} s" if cause is not error else ""
-    return InputError(
+    return WarehouseError(
         f"{path}: cannot be {verb}{tried}: {_why(cause)}. Check the path and the network, then run again."
     )
 
