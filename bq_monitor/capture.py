@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bq_monitor.config import Feature, MonitorConfig
 from bq_monitor.errors import InputError
-from bq_monitor.freeze import Planned, freeze_buckets
+from bq_monitor.freeze import Planned, batches, freeze_buckets
 from bq_monitor.measure.histogram import Buckets, Kind
 from bq_monitor.measure.kinds import Excluded, Profile, detect
 from bq_monitor.reference import FeatureReference, Reference, load_references, store_reference
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 MAX_SAMPLE_ROWS = 500_000
 """Kinds and edges come from at most so many rows on DuckDB (a seeded sample beyond); counts are of every row."""
-_BATCH = 20
 Unfit = Literal["refuse", "exclude", "insist"]
 _KIND_OF_TYPE: dict[str, Kind] = {
     **dict.fromkeys(NUMBERS, "numeric"), **dict.fromkeys(TIMES, "timestamp"), "STRING": "categorical",
@@ -181,8 +180,7 @@ def profile_columns(engine: Warehouse, sample: Relation, names: Sequence[str]) -
     """A profile of each column whose type can be counted, by batches of columns."""
     found: dict[str, Profile] = {}
     countable = [name for name in names if sample.columns[name] in (*LABELS, *TIMES)]
-    for start in range(0, len(countable), _BATCH):
-        batch = countable[start : start + _BATCH]
+    for batch in batches(countable):
         (row,) = engine.query(profile_statement(sample, batch, engine.dialect))
         found |= {name: _profile(row, i, sample.columns[name]) for i, name in enumerate(batch)}
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,6 +23,7 @@ FINE_PER_BIN = 6
 TAIL_SHARE = 0.001
 _SKETCH_STEPS = 6000  # of BigQuery's quantile sketch: a multiple of the default grid, fine enough for the tails
 _BATCH = 20
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,10 @@ def freeze_buckets(
     """The features with their buckets: edges from a sample, labels from every row."""
     frozen: dict[str, Planned] = {}
     numeric = [item for item in planned if item.kind in ("numeric", "timestamp")]
-    for batch in _batches(numeric):
+    for batch in batches(numeric):
         (row,) = engine.query(quantiles_statement(sample, batch, engine.dialect))
         frozen |= {item.feature.name: _with_edges(item, row[f"quantiles_{i}"]) for i, item in enumerate(batch)}
-    for batch in _batches([item for item in planned if item.kind == "categorical"]):
+    for batch in batches([item for item in planned if item.kind == "categorical"]):
         rows = engine.query(labels_statement(relation, batch, salt, engine.dialect))
         frozen |= {
             item.feature.name: _with_labels(item, [row for row in rows if row["position"] == i])
@@ -143,5 +145,6 @@ def _with_declared_labels(item: Planned) -> Planned:
     return replace(item, buckets=Buckets(item.kind, labels=labels))
 
 
-def _batches(items: Sequence[Planned]) -> list[Sequence[Planned]]:
+def batches(items: Sequence[_Item]) -> list[Sequence[_Item]]:
+    """Columns in the numbers that one statement of a capture takes."""
     return [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]

@@ -13,7 +13,7 @@ from sqlglot import exp, parse_one
 from bq_monitor.capture import profile_statement
 from bq_monitor.config import Feature, MonitorConfig
 from bq_monitor.errors import InputError
-from bq_monitor.freeze import Planned, labels_statement, quantiles_statement
+from bq_monitor.freeze import Planned, batches, labels_statement, quantiles_statement
 from bq_monitor.measure.histogram import Buckets
 from bq_monitor.scan import Counted, Scan, counted, log_scan, scan_definition_id
 from bq_monitor.warehouse import statements
@@ -193,9 +193,9 @@ def _reference_statements(config: MonitorConfig, names: _Names, log: Relation) -
     labelled = [item for item in planned if item.kind == "categorical"]
     plain = [item.feature.name for item in planned if item.feature.expression is None]
     return [
-        profile_statement(log, plain, "bigquery"),
-        *([quantiles_statement(log, numeric, "bigquery")] if numeric else []),
-        *([labels_statement(log, labelled, "", "bigquery")] if labelled else []),
+        *(profile_statement(log, batch, "bigquery") for batch in batches(plain)),
+        *(quantiles_statement(log, batch, "bigquery") for batch in batches(numeric)),
+        *(labels_statement(log, batch, "", "bigquery") for batch in batches(labelled)),
         *Scan(log, tuple(_counted(config, log)), "").statements("bigquery"),
         statements.insert(names, REFERENCE_HISTOGRAMS, []),
         statements.references(names, config.monitor),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +242,38 @@ def test_results_come_in_pages(lab: Lab) -> None:
     rows = lab.warehouse.query(Statement("q", "SELECT n FROM UNNEST(GENERATE_ARRAY(1, 50)) AS n ORDER BY n"))
     assert [row["n"] for row in rows] == list(range(1, 51))
     assert sum(item.method == "jobs.getQueryResults" for item in lab.server.log) > 50 // 7
+
+
+def test_a_column_that_goes_away_during_a_run(captured: Lab) -> None:
+    """The scan is refused and the error says whom to ask; the next run counts what is there, and says what is not."""
+    gone = f"SELECT * EXCLUDE (n_accounts) FROM '{captured.folder}/log.parquet'"
+    change = lambda: captured.server.engine.load(LOG, gone, partition="predicted_at")  # noqa: E731
+    captured.server.faults.add("jobs.insert bq-monitor-count", change)
+    with pytest.raises(WarehouseError, match=r"scan/histograms: .*n_accounts.*'bq-monitor validate' compares"):
+        captured.run("2026-01-20")
+    result = captured.run("2026-01-20")
+    reasons = {r.feature: r.verdict.reason for r in result.results if r.judgement.model_version == "1"}
+    assert reasons["n_accounts"] == "missing column"
+    assert reasons["region"] is None
+
+
+def test_partitions_that_did_not_change_are_not_read(captured: Lab) -> None:
+    """A log with versions is looked at from the first partition that was written to since the last run, not from `restate` on."""
+    captured.settings["window"] = {**WEEKLY, "every": "1d", "timezone": "UTC", "restate": "5d"}
+    captured.server.engine.now = lambda: datetime.now(UTC) - timedelta(hours=1)
+    captured.server.engine.drop(LOG)
+    captured.write_log(pq.read_table(captured.folder / "log.parquet"))
+    captured.run("2026-01-17")
+    looked = captured.server.bytes_by_step()["scan-granules"]
+    captured.run("2026-01-18")
+    one_day = captured.server.bytes_by_step()["scan-granules"] - looked
+    assert one_day == 120 * (8 + 3)  # the time and the version, a text of one letter
+    captured.server.engine.now = lambda: datetime.now(UTC)
+    captured.server.engine.append(
+        LOG, f"SELECT * FROM '{captured.folder}/log.parquet' WHERE predicted_at::DATE = '2026-01-15' LIMIT 10"
+    )
+    result = captured.run("2026-01-18")
+    assert {r.judgement.window.end.day for r in result.results} == {16, 17, 18}
 
 
 INSERT = Statement(

@@ -97,6 +97,24 @@ def test_more_features_make_more_batches_each_reading_its_own(googlesql: GoogleS
     assert {name for name in read[0] | read[1] if name.startswith("x")} == {f"x{i}" for i in range(45)}
 
 
+def test_ten_thousand_features_stay_within_the_limits(googlesql: GoogleSQL) -> None:
+    """No text comes near 1 MB, no statement near 10,000 parameters; the longest of each kind is valid, and all read every feature once."""
+    name = "a_feature_with_a_name_of_the_length_that_generated_names_have_{:05d}"
+    kinds = ("numeric", "categorical", "boolean", "timestamp")
+    features = [{"name": name.format(i), "kind": kinds[i % 4]} for i in range(10_000)]
+    found = monitor_statements(loans(features=features))
+    assert max(len(statement["sql"]) for statement in found) < 100_000
+    assert max(len(statement["params"]) for statement in found) < 200
+    longest = {statement["name"]: statement for statement in sorted(found, key=lambda item: len(item["sql"]))}
+    for statement in longest.values():
+        if statement["name"] != "write/commit":
+            analyze(googlesql, statement)
+    counting = [s["sql"] for s in found if s["name"] == "scan/histograms" and "INSERT" in s["sql"]]
+    assert len(counting) == -(-(10_000 + 2) // 40)
+    for i in (0, 1, 2, 3, 5_000, 9_999):
+        assert sum(f"`{name.format(i)}`" in sql for sql in counting) == 1
+
+
 def test_features_without_kinds_are_refused() -> None:
     """Offline, types come from kinds; where they are left to detection the error says what to add."""
     with pytest.raises(InputError, match=r"no kind for amount.*Add the kinds"):
