@@ -460,7 +460,7 @@ def assert_told_well(error: BqMonitorError) -> None:
 
 
 REFUSALS: list[tuple[str, str, type[BqMonitorError], str]] = [
-    ("SELECT * FROM `acme-ml.mon.gone` AS t", "", TableNotFoundError, "q: not found: Not found: Table acme-ml:mon.gone was not found in location US"),
+    ("SELECT * FROM `acme-ml.mon.gone` AS t", "", TableNotFoundError, "q: not found: Table acme-ml:mon.gone was not found in location US"),
     ("SELECT * FROM `acme-ml.gone.t` AS t", "", TableNotFoundError, "Dataset acme-ml:gone was not found"),
     ("SELECT 1 +", "", WarehouseError, "q: Syntax error"),
     ("SELECT @nobody AS x", "", WarehouseError, "'nobody' not found"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import itertools
 import json
@@ -784,16 +785,25 @@ def test_an_upload_meets_the_faults_of_requests(server: Server, client: bigquery
 @pytest.mark.parametrize("fault", ["hang", "hang after"])
 def test_a_request_can_hang_until_the_client_goes_away(server: Server, client: bigquery.Client, fault: str) -> None:
     """The client's own time limit ends it; the next request is answered, the work was done only where said so."""
-    earlier = set(threading.enumerate())
     client.query(f"CREATE TABLE `{LOG}` (n INT64)").result()
     server.faults.add("jobs.insert hung", fault)
     with pytest.raises(Exception, match="Read timed out"):
         client.query(f"INSERT INTO `{LOG}` (n) VALUES (1)", job_id="hung", timeout=0.2, retry=None, job_retry=None)
     assert rows_of(client, f"SELECT COUNT(*) FROM `{LOG}` AS t") == [(int(fault == "hang after"),)]
-    client.close()
-    for thread in set(threading.enumerate()) - earlier:
-        thread.join(20)
-        assert not thread.is_alive()
+
+
+def test_a_request_that_hangs_ends_with_its_connection(server: Server) -> None:
+    """Nothing is left waiting for a client that has gone."""
+    earlier, arrived = set(threading.enumerate()), threading.Event()
+    server.faults.add("datasets.get", arrived.set)
+    server.faults.add("datasets.get", "hang")
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"))
+    connection.request("GET", "/bigquery/v2/projects/acme-ml/datasets/serving")
+    assert arrived.wait(20)
+    (waiting,) = set(threading.enumerate()) - earlier
+    connection.close()
+    waiting.join(20)
+    assert not waiting.is_alive()
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 3])

@@ -177,7 +177,10 @@ class Jobs:
 
     def _refusal(self, step: str, error: BaseException, job: Any | None) -> Refusal:
         """What an exception of the client means; at the deadline the job is cancelled and the run is over."""
-        if time.monotonic() < self._until:
+        from google.api_core.exceptions import RetryError
+
+        is_over = isinstance(error, RetryError) or time.monotonic() >= self._until  # its retries end at the deadline
+        if not is_over:
             return refusal_of(error, step)
         if job is not None:
             self._cancel(job)

@@ -64,8 +64,8 @@ class Refusal:
         """The error that a user sees: place, problem, what to do."""
         if self.reason == "notFound":
             return TableNotFoundError(
-                f"{self.step}: not found: {self.said.removeprefix('Not found: ')}. Check the name and location; a dataset is made by terraform or "
-                "'bq mk --dataset', our own tables by 'bq-monitor init'."
+                f"{self.step}: not found: {self.said.removeprefix('Not found: ')}. Check the name and location; a dataset is "
+                "made by terraform or 'bq mk --dataset', our own tables by 'bq-monitor init'."
             )
         if self.cause is Cause.PERMISSION:
             return AccessError(f"{self.step}: no access: {self.said}. {remedy_for(self.said)}")

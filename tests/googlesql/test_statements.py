@@ -173,14 +173,6 @@ def test_stages_and_metadata_are_accepted(googlesql: GoogleSQL, tables: dict[str
     """A stage is made like its table and dropped by name; partitions are read from the metadata of the log's dataset alone."""
     create, drop = (analyze(googlesql, tables, statement) for statement in stage_statements())
     assert (create.kind, drop.kind) == ("create_table_stmt", "drop_stmt")
-    metadata = {
-        PARTITIONS: {
-            "table_name": "STRING",
-            "partition_id": "STRING",
-            "total_rows": "INT64",
-            "last_modified_time": "TIMESTAMP",
-        }
-    }
     assert dict(analyze(googlesql, tables, statements.partitions(LOG)).scans) == {PARTITIONS: 1}
 
 
