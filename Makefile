@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types benchmark clean
+.PHONY: demo test check lint types benchmark bytes hostile clean
 
 demo: $(VENV)/.ready-demo
 	$(BIN)/bq-monitor demo --dir bq-monitor-demo
@@ -22,6 +22,12 @@ types: $(VENV)/.ready-dev
 
 benchmark: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/scan.py
+
+bytes: $(VENV)/.ready-dev
+	$(BIN)/python benchmarks/bytes_scanned.py
+
+hostile: $(VENV)/.ready-dev
+	$(BIN)/python benchmarks/hostile.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "bq-monitor needs python3 >= 3.11; set PYTHON=")'
