@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types benchmark bytes hostile clean
+.PHONY: demo test check lint types benchmark bytes detection hostile crash-matrix clean
 
 demo: $(VENV)/.ready-demo
 	$(BIN)/bq-monitor demo --dir bq-monitor-demo
@@ -26,8 +26,14 @@ benchmark: $(VENV)/.ready-dev
 bytes: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/bytes_scanned.py
 
+detection: $(VENV)/.ready-dev
+	$(BIN)/python benchmarks/detection.py
+
 hostile: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/hostile.py
+
+crash-matrix: $(VENV)/.ready-dev
+	$(BIN)/python benchmarks/crash_matrix.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "bq-monitor needs python3 >= 3.11; set PYTHON=")'

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from bq_monitor.config import Feature, MonitorConfig
+from bq_monitor.days import with_days
 from bq_monitor.errors import InputError
 from bq_monitor.freeze import Planned, batches, freeze_buckets
 from bq_monitor.measure.histogram import Buckets, Kind
@@ -34,7 +35,12 @@ _KIND_OF_TYPE: dict[str, Kind] = {
 
 
 def capture_reference(
-    data: pd.DataFrame | str | os.PathLike[str], config: MonitorConfig, *, version: str, predictions: Any = None
+    data: pd.DataFrame | str | os.PathLike[str],
+    config: MonitorConfig,
+    *,
+    version: str,
+    predictions: Any = None,
+    timestamps: Any = None,
 ) -> Reference:
     """Capture and store the reference of a model version; a training pipeline's one call.
 
@@ -44,6 +50,8 @@ def capture_reference(
         version: of the model, as the production log names it.
         predictions: the model's answers on the training data, when `data` does not hold them: a sequence for
             `prediction.column`, or a DataFrame with the columns of `prediction`. Only with a DataFrame.
+        timestamps: when each training row came about, where `data` does not hold `source.timestamp`. Only with a DataFrame.
+            Where times are known, it is measured how much days differ, and verdicts reckon with it.
 
     Returns:
         The stored reference. Capturing the same data again finds the stored one and adds nothing.
@@ -52,18 +60,18 @@ def capture_reference(
         InputError: a column is missing, of the wrong type, or no feature (an identifier, a time) and its kind is not said.
         WarehouseError: it could not be stored.
     """
-    with_predictions = _with_predictions(
-        os.fspath(data) if isinstance(data, os.PathLike) else data, predictions, config
-    )
+    given = _with_predictions(os.fspath(data) if isinstance(data, os.PathLike) else data, predictions, config)
+    if timestamps is not None:
+        given = _with_columns(given, {config.source.timestamp: timestamps}, "timestamps")
     terms = Terms(config.budget.deadline_seconds, config.budget.max_bytes_per_run, {"monitor": config.monitor})
     warehouse = open_warehouse(config.warehouse, deadline_seconds=terms.deadline_seconds, create=True)
     warehouse.begin(terms)
     engine = warehouse
     try:
-        local = not isinstance(with_predictions, str) or is_file(with_predictions)
+        local = not isinstance(given, str) or is_file(given)
         if local and warehouse.dialect == "bigquery":
             engine = open_warehouse("duckdb://")
-        relation = _relation(engine, with_predictions)
+        relation = _relation(engine, given)
         create_tables(warehouse)
         stored = load_references(warehouse, config.monitor)
         reference = build_reference(
@@ -75,7 +83,7 @@ def capture_reference(
             unfit="exclude" if config.features == "auto" else "refuse",
             salt=stored[0].salt if stored else None,
         )
-        return store_reference(warehouse, reference)
+        return store_reference(warehouse, with_days(engine, relation, reference, config))
     finally:
         engine.close()
         warehouse.close()
@@ -120,18 +128,22 @@ def build_reference(
 def _with_predictions(data: Any, predictions: Any, config: MonitorConfig) -> Any:
     if predictions is None:
         return data
-    if isinstance(data, str) or config.prediction is None:
+    if config.prediction is None:
         raise InputError(
-            "capture_reference: predictions: only with a DataFrame and a configured prediction; put the column into the data instead."
+            "capture_reference: predictions: no prediction is configured; name its column in 'prediction'."
         )
-    named = (
-        predictions.to_dict("list")
-        if hasattr(predictions, "columns")
-        else {config.prediction.column: list(predictions)}
-    )
+    is_frame = hasattr(predictions, "columns")
+    named = predictions.to_dict("list") if is_frame else {config.prediction.column: predictions}
+    return _with_columns(data, named, "predictions")
+
+
+def _with_columns(data: Any, named: Mapping[str, Any], place: str) -> Any:
+    if isinstance(data, str):
+        raise InputError(f"capture_reference: {place}: only with a DataFrame; put the column into the data instead.")
+    named = {name: list(values) for name, values in named.items()}
     if any(len(values) != len(data) for values in named.values()):
         raise InputError(
-            f"capture_reference: predictions: got another number of rows than data ({len(data)}); give one for each row."
+            f"capture_reference: {place}: got another number of rows than data ({len(data)}); give one for each row."
         )
     return data.assign(**named)
 

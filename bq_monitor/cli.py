@@ -182,6 +182,25 @@ def reference_capture(config: str, data: str, version: str, as_json: bool) -> No
         print(f"not monitored: {name}: {why}")
 
 
+@reference.command("promote")
+@click.argument("config")
+@click.option("--from", "start", required=True, metavar="TIME", help="Start of the stretch of production...")
+@click.option("--to", "end", required=True, metavar="TIME", help="...and its end, exclusive.")
+@click.option("--version", "version", help="Version of the model (default: the newest).")
+@json_option
+def reference_promote(config: str, start: str, end: str, version: str | None, as_json: bool) -> None:
+    """Make a stretch of production the baseline 'promoted', from stored counts."""
+    from bq_monitor.config import load_config
+    from bq_monitor.promotion import promote
+    from bq_monitor.tables import reference_table
+
+    promoted = promote(load_config(config), start, end, version=version)
+    if as_json:
+        _print_json(promoted.to_dict())
+        return
+    _print_table(reference_table(promoted))
+
+
 @reference.command("list")
 @configs_argument
 @json_option

@@ -115,13 +115,13 @@ class Comparison:
 
     def alerts(self) -> list[dict[str, Any]]:
         """What a person should hear of, worst first."""
-        from bq_monitor.alerts.rules import dataset_sentence, sentence, severity_of
+        from bq_monitor.alerts.rules import dataset_sentence, drift_sentence, severity_of
 
         found: list[dict[str, Any]] = []
         for item in self.features:
             if item.status == "drift":
                 kind, severity = severity_of(item.role)
-                message = sentence(item.feature, item.verdict)
+                message = drift_sentence(item.feature, item.verdict)
                 found.append({"kind": kind, "severity": severity, "feature": item.feature, "message": message})
         verdicts = [item.verdict for item in self.features]
         if dataset_drifted(verdicts, self.max_share_drifted):

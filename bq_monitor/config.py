@@ -11,17 +11,29 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 
+from bq_monitor.baselines import Baseline
 from bq_monitor.errors import ConfigError, InputError, did_you_mean
 from bq_monitor.measure.histogram import Kind
-from bq_monitor.measure.verdict import Rule
+from bq_monitor.measure.presets import PRESETS, Confirmation, PresetName
+from bq_monitor.measure.verdict import WITH_THRESHOLD, Rule
 from bq_monitor.timegrid import Granule, Grid, Span, parse_moment
 
 NAME = re.compile(r"[a-z0-9_]+")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB|PB)", re.IGNORECASE)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _POWERS = {unit: 1000**i for i, unit in enumerate(["B", "KB", "MB", "GB", "TB", "PB"])}
+MAX_ALPHA = 0.5
 WAREHOUSE_ENV = "BQ_MONITOR_WAREHOUSE"
 
 
@@ -65,9 +77,16 @@ def _parse_start(value: object) -> object:
     return text
 
 
+def _parse_confirmation(value: object) -> Confirmation:
+    return value if isinstance(value, Confirmation) else Confirmation.parse(str(value))
+
+
 SpanField = Annotated[Span, BeforeValidator(_parse_span)]
 ZoneField = Annotated[ZoneInfo, BeforeValidator(_parse_zone)]
 SizeField = Annotated[int, BeforeValidator(parse_size)]
+StartField = Annotated[str, BeforeValidator(_parse_start)]
+BaselineField = Annotated[Baseline, BeforeValidator(Baseline.parse)]
+ConfirmField = Annotated[Confirmation, BeforeValidator(_parse_confirmation), PlainSerializer(str)]
 _PENDING = "not supported yet"
 Pending = Annotated[Any, _PENDING]
 """A key of the configuration language that a later release gives a meaning; setting it is refused, never ignored."""
@@ -163,20 +182,51 @@ class WindowConfig(_Section):
         return None if self.start is None else parse_moment(self.start, self.timezone)
 
 
+class Healthy(_Section):
+    """A stretch of production that the user vouches for: how its days differ is how much days may differ."""
+
+    start: StartField = Field(alias="from")
+    end: StartField = Field(alias="to")
+
+
 class Detection(_Section):
-    preset: Literal["balanced", "conservative", "aggressive"] = "balanced"
-    metric: Literal["js_distance", "psi"] = "js_distance"
-    threshold: Annotated[float, Field(gt=0)] = 0.1
-    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """What counts as drift; what is not said comes from the preset. `confirm` governs alert events, not verdicts."""
+
+    preset: PresetName = "balanced"
+    metric: Literal["js_distance", "psi", "chi2_statistic", "ks_statistic"] = "js_distance"
+    threshold: Annotated[float, Field(gt=0)] | None = None
+    alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
+    false_alarms_per_month: Annotated[float, Field(gt=0)] | None = None
+    confirm: ConfirmField = Confirmation(1, 1)
     min_rows: Annotated[int, Field(ge=1)] = 50
     share_drifted: Annotated[float, Field(ge=0, le=1)] = 0.3
-    false_alarms_per_month: Pending = None
-    confirm: Pending = None
+    healthy: Healthy | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, data: Any) -> Any:
+        preset = PRESETS.get(data.get("preset", "balanced")) if isinstance(data, Mapping) else None
+        if preset is None or not isinstance(data.get("metric", ""), str):
+            return data
+        filled: dict[str, Any] = {
+            "threshold": preset.threshold(data.get("metric", "js_distance")),
+            "confirm": str(preset.confirm),
+        }
+        if "false_alarms_per_month" not in data:
+            filled["alpha"] = preset.alpha
+        return {**filled, **data}
 
     @model_validator(mode="after")
     def _threshold_fits_metric(self) -> Detection:
-        if self.metric == "js_distance" and self.threshold >= 1:
+        if self.threshold is not None and self.metric not in WITH_THRESHOLD:
+            raise ValueError(
+                f"threshold: got {self.threshold}; {self.metric} tests whether anything changed at all and has none. "
+                "Take it out, or choose js_distance or psi"
+            )
+        if self.metric == "js_distance" and (self.threshold or 0) >= 1:
             raise ValueError(f"threshold: got {self.threshold}; js_distance lies between 0 and 1")
+        if self.alpha is not None and self.false_alarms_per_month is not None:
+            raise ValueError("alpha and false_alarms_per_month: got both; one follows from the other, give one of them")
         return self
 
 
@@ -216,7 +266,7 @@ class MonitorConfig(_Section):
     features: Annotated[Literal["auto"] | list[Feature], BeforeValidator(_feature_list)] = "auto"
     prediction: Prediction | None = None
     window: WindowConfig = WindowConfig()
-    baselines: list[Any] = ["training"]
+    baselines: Annotated[list[BaselineField], Field(min_length=1)] = [Baseline("training")]
     detection: Detection = Detection()
     budget: Budget = Budget()
     labels: Pending = None
@@ -228,6 +278,13 @@ class MonitorConfig(_Section):
     actions: Pending = None
 
     @model_validator(mode="after")
+    def _each_baseline_once(self) -> MonitorConfig:
+        names = [baseline.name for baseline in self.baselines]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"baselines: {', '.join(twice)} listed twice; name each baseline once")
+        return self
+
+    @model_validator(mode="after")
     def _each_column_once(self) -> MonitorConfig:
         if isinstance(self.features, list):
             names = [feature.name for feature in self.features]
@@ -236,14 +293,24 @@ class MonitorConfig(_Section):
                 raise ValueError(
                     f"features: threshold of {', '.join(high)}: got 1 or more; js_distance lies between 0 and 1"
                 )
+            if self.detection.metric not in WITH_THRESHOLD and (own := [f.name for f in self.features if f.threshold]):
+                raise ValueError(f"features: threshold of {', '.join(own)}: {self.detection.metric} has no threshold")
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"features: {', '.join(twice)} listed twice; name each feature once")
         return self
 
+    @property
+    def alpha(self) -> float:
+        """Chance of any false verdict in one window; from `false_alarms_per_month`, shared among the windows of a month."""
+        d = self.detection
+        if d.alpha is not None:
+            return d.alpha
+        return min(MAX_ALPHA, (d.false_alarms_per_month or 0) / self.window.grid.per_month)
+
     def rule(self, threshold: float | None = None, n_bins: int = 10) -> Rule:
         """The verdict's rule, with a feature's own threshold if it has one."""
         d = self.detection
-        return Rule(d.metric, threshold or d.threshold, d.alpha, d.min_rows, n_bins)
+        return Rule(d.metric, threshold or d.threshold or 0.0, self.alpha, d.min_rows, n_bins)
 
     def declared_features(self) -> tuple[Feature, ...]:
         """The features that the configuration lists; none when they are `auto`."""
@@ -382,16 +449,7 @@ def _merged(under: Any, over: Any) -> Any:
 
 def _pending_in(data: Mapping[str, Any]) -> list[str]:
     """Keys that are part of the language and have no meaning yet."""
-    faults = [f"{name}: {_PENDING}; remove it" for name in _pending_keys(MonitorConfig) if data.get(name) is not None]
-    detection = data.get("detection")
-    if isinstance(detection, Mapping):
-        faults += [f"detection.{name}: {_PENDING}; remove it" for name in _pending_keys(Detection) if name in detection]
-        if detection.get("preset") in ("conservative", "aggressive"):
-            faults.append(f"detection.preset: {detection['preset']!r} is {_PENDING}; use 'balanced'")
-    baselines = data.get("baselines", ["training"])
-    if baselines != ["training"]:
-        faults.append(f"baselines: got {baselines!r}; only ['training'] works so far, the others are {_PENDING}")
-    return faults
+    return [f"{name}: {_PENDING}; remove it" for name in _pending_keys(MonitorConfig) if data.get(name) is not None]
 
 
 def _pending_keys(model: type[BaseModel]) -> list[str]:

@@ -241,11 +241,12 @@ class _Log:
 
 
 def _read_stored(warehouse: Warehouse, planner: Planner, relation: Relation, windows: Sequence[Window]) -> Stored:
-    if not windows:
+    reach = planner.reach(windows)
+    if reach is None:
         return Stored()
-    monitor, start, end = planner.config.monitor, windows[0].start, windows[-1].end
-    rows = warehouse.query(statements.stored(warehouse, monitor, planner.scan_definition_id, start, end))
-    keys = warehouse.query(statements.verdict_keys(warehouse, monitor, start))
+    monitor = planner.config.monitor
+    rows = warehouse.query(statements.stored(warehouse, monitor, planner.scan_definition_id, reach.start, reach.end))
+    keys = warehouse.query(statements.verdict_keys(warehouse, monitor, windows[0].start))
     n_countable = {
         reference.reference_id: len(countable(planner.config, reference, relation)) for reference in planner.targets()
     }

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 from bq_monitor.alerts.rules import events_of
 from bq_monitor.config import MonitorConfig
 from bq_monitor.counting import expressions, store_counts, store_emptied
 from bq_monitor.due import Asked, affordable_plan
-from bq_monitor.measure.histogram import Histogram
-from bq_monitor.measure.verdict import judge, not_evaluated, settle
-from bq_monitor.plan import Judgement, Plan
-from bq_monitor.reference import FeatureReference, Reference
-from bq_monitor.results import DriftResult, RunResult, by_judgement, event_row, result_row, run_row
-from bq_monitor.scan import digest, histogram_from_row, scan_definition_id
+from bq_monitor.judging import WhyNot, judge_windows
+from bq_monitor.plan import Plan
+from bq_monitor.reference import FeatureReference
+from bq_monitor.results import RunResult, by_judgement, event_row, result_row, run_row
+from bq_monitor.scan import digest
+from bq_monitor.stored import read_evidence
 from bq_monitor.timegrid import Window
-from bq_monitor.warehouse import open_warehouse, statements
+from bq_monitor.warehouse import open_warehouse
 from bq_monitor.warehouse.base import Relation, Row, Terms, Warehouse
 from bq_monitor.warehouse.schema import ALERT_EVENTS, DRIFT_RESULTS, RUNS, Table
 
@@ -121,9 +121,9 @@ def execute(
         progress("count", i, len(plan.counts))
         store_counts(warehouse, plan, count, relation, run_id)
     store_emptied(warehouse, plan, relation, run_id)
-    histograms = _read_windows(warehouse, plan)
-    results = _judge(plan, relation, histograms, progress)
-    events = [event for found in by_judgement(results).values() for event in events_of(found, config)]
+    evidence = read_evidence(warehouse, config, plan.judgements)
+    results = judge_windows(config, plan.judgements, evidence, _why_not(config, relation), partial(progress, "judge"))
+    events = [event for found in by_judgement(results).values() for event in events_of(found, config, evidence.history)]
     outcome = RunResult(
         config.monitor, run_id, asked.as_of, tuple(results), tuple(events),
         sum(count.n_granules for count in plan.counts) + len(plan.emptied), warehouse.spent, time.monotonic() - clock,
@@ -134,67 +134,15 @@ def execute(
     return outcome
 
 
-def _read_windows(warehouse: Warehouse, plan: Plan) -> dict[int, dict[str, Row]]:
-    """The summed histograms of the plan's windows, by the index of the judgement and the feature."""
-    asked = [(i, j, j.reference) for i, j in enumerate(plan.judgements) if j.reference]
-    if not asked:
-        return {}
-    windows: list[Row] = [
-        {"window_id": i, "reference_id": reference.reference_id, "start_at": j.window.start, "end_at": j.window.end}
-        for i, j, reference in asked
-    ]
-    config = plan.config
-    rows = warehouse.query(statements.windows(warehouse, config.monitor, scan_definition_id(config), windows))
-    found: dict[int, dict[str, Row]] = {}
-    for row in rows:
-        found.setdefault(int(row["window_id"]), {})[row["feature"]] = row
-    return found
+def _why_not(config: MonitorConfig, relation: Relation) -> WhyNot:
+    """Why a feature cannot be counted in the log as it is now."""
+    said = expressions(config)
 
+    def why_not(feature: FeatureReference) -> str | None:
+        ready = feature.counted(relation, said.get(feature.name))
+        return ready if isinstance(ready, str) else None
 
-def _judge(
-    plan: Plan, relation: Relation, histograms: Mapping[int, Mapping[str, Row]], progress: Progressed
-) -> list[DriftResult]:
-    """Judge every expected feature of every window; p-values are corrected over the tests of each window."""
-    pending: dict[Window, list[DriftResult]] = {}
-    for i, judgement in enumerate(plan.judgements):
-        progress("judge", i, len(plan.judgements))
-        found = _judge_window(plan.config, judgement, relation, histograms.get(i, {}))
-        pending.setdefault(judgement.window, []).extend(found)
-    results: list[DriftResult] = []
-    for window in sorted(pending):
-        settled = settle([result.verdict for result in pending[window]], plan.config.detection.alpha)
-        results += [replace(result, verdict=v) for result, v in zip(pending[window], settled, strict=True)]
-    return results
-
-
-def _judge_window(
-    config: MonitorConfig, judgement: Judgement, relation: Relation, rows: Mapping[str, Row]
-) -> list[DriftResult]:
-    reference = judgement.reference
-    if reference is None:
-        names = [feature.name for feature in config.declared_features()] or ["*"]
-        verdict = not_evaluated(judgement.reason or "no reference")
-        return [DriftResult(judgement, name, "feature", None, verdict) for name in names]
-    return [
-        _judge_feature(config, judgement, feature, relation, rows.get(feature.name)) for feature in reference.features
-    ] + [
-        DriftResult(judgement, name, "feature", None, not_evaluated("not in the reference: capture it again"))
-        for name in _not_captured(config, reference)
-    ]
-
-
-def _judge_feature(
-    config: MonitorConfig, judgement: Judgement, feature: FeatureReference, relation: Relation, row: Row | None
-) -> DriftResult:
-    baseline = feature.histogram
-    ready = feature.counted(relation, expressions(config).get(feature.name))
-    if isinstance(ready, str) and (row is None or int(row["n_rows"]) < judgement.n_rows):
-        verdict = not_evaluated(ready, n_baseline=baseline.n_rows)
-    else:
-        current = Histogram.empty(baseline.buckets) if row is None else histogram_from_row(row, baseline.buckets)
-        rule = config.rule(_thresholds(config).get(feature.name), feature.n_bins)
-        verdict = judge(baseline, current, rule, unseen_known=feature.known_complete, n_singletons=feature.n_singletons)
-    return DriftResult(judgement, feature.name, feature.role, feature.kind, verdict)
+    return why_not
 
 
 def _rows(plan: Plan, outcome: RunResult, started: datetime) -> dict[Table, list[Row]]:
@@ -210,15 +158,3 @@ def _rows(plan: Plan, outcome: RunResult, started: datetime) -> dict[Table, list
 def _commit_key(plan: Plan) -> str:
     judged = sorted((judgement.verdict_key, judgement.supersedes) for judgement in plan.judgements)
     return "commit-" + digest([plan.config.monitor, plan.is_backfill, judged, plan.watermark])
-
-
-def _thresholds(config: MonitorConfig) -> dict[str, float]:
-    return {feature.name: feature.threshold for feature in config.declared_features() if feature.threshold}
-
-
-def _not_captured(config: MonitorConfig, reference: Reference) -> list[str]:
-    captured = {feature.name for feature in reference.features}
-    wanted = [feature.name for feature in config.declared_features()]
-    if config.prediction:
-        wanted += [name for name in (config.prediction.column, config.prediction.score) if name]
-    return [name for name in wanted if name not in captured]

@@ -221,6 +221,8 @@ def _job_statements(config: MonitorConfig, names: _Names, log: Relation) -> list
         scan.granules("bigquery"),
         statements.stored(names, config.monitor, definition, now, now),
         statements.verdict_keys(names, config.monitor, now),
+        statements.history(names, config.monitor, now, now),
+        statements.days(names, config.monitor, definition, now, now),
         statements.month_cost(names, config.monitor, now),
         *counting.statements("bigquery"),
         statements.windows(names, config.monitor, definition, [{"start_at": now, "end_at": now}]),

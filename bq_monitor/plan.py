@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from bq_monitor.baselines import Baseline
 from bq_monitor.config import MonitorConfig
 from bq_monitor.reference import Reference
 from bq_monitor.scan import digest, scan_definition_id
@@ -92,6 +93,7 @@ class Emptied:
 class Judgement:
     """One window of one model version to judge, with the rows of the log in it; without a reference, `reason` says why it cannot be.
 
+    `days` are the rows of each day of the window, `past` the stretches of production that it is compared with.
     `supersedes` names the runs whose verdicts it takes the place of: data that change and change back are judged each time.
     """
 
@@ -99,9 +101,23 @@ class Judgement:
     model_version: str
     reference: Reference | None
     verdict_key: str
-    n_rows: int = 0
+    days: tuple[int, ...] = ()
+    past: tuple[Past, ...] = ()
     reason: str | None = None
     supersedes: tuple[str, ...] = ()
+
+    @property
+    def n_rows(self) -> int:
+        return sum(self.days)
+
+
+@dataclass(frozen=True)
+class Past:
+    """A baseline of production: its stretches, and the rows of each of their days."""
+
+    baseline: Baseline
+    windows: tuple[Window, ...]
+    days: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -182,6 +198,13 @@ class Planner:
         end = len(windows) if max_windows is None else min(len(windows), n_old + max_windows)
         return windows[:end], len(windows) - end
 
+    def reach(self, windows: Sequence[Window]) -> Window | None:
+        """The stretch that windows and their baselines cover; None without windows."""
+        if not windows:
+            return None
+        past = (p for w in windows for baseline in self.config.baselines for p in baseline.windows(w, self.grid))
+        return Window(min(w.start for w in [*windows, *past]), windows[-1].end)
+
     def look_from(
         self, progress: Progress, windows: Sequence[Window], partitions: Sequence[Partition] | None
     ) -> datetime | None:
@@ -235,7 +258,7 @@ class Planner:
             replace(judgement, supersedes=stored.judged_by.get((judgement.window, judgement.model_version), ()))
             for judgement in found if judgement.verdict_key not in stored.verdict_keys
         )  # fmt: skip
-        needed = sorted({granule for j in judgements for granule in self.grid.granules(j.window)})
+        needed = self._needed(judgements, by_granule)
         counts = tuple(count for r in self.targets() for count in self._counts(r, needed, rows, stored))
         emptied = tuple(
             Emptied(r, granule, self._superseded(r, [granule], stored)) for r in self.targets() for granule in needed
@@ -249,6 +272,20 @@ class Planner:
         return Plan(
             self.config, self.as_of, counts, emptied, judgements, self.coverage_key, watermark, covered, moves, n_windows_left
         )  # fmt: skip
+
+    def _needed(
+        self, judgements: Sequence[Judgement], by_granule: Mapping[datetime, Mapping[str, int]]
+    ) -> list[datetime]:
+        """The granules that judgements are about, and those of their baselines that the log is known to have."""
+        own = {granule for j in judgements for granule in self.grid.granules(j.window)}
+        past = {
+            granule
+            for j in judgements
+            for p in j.past
+            for window in p.windows
+            for granule in self.grid.granules(window)
+        }
+        return sorted(own | {granule for granule in past if granule in by_granule})
 
     def _rows(self, seen: GranuleRows, looked_from: datetime | None, stored: Stored) -> dict[tuple[datetime, str], int]:
         """Rows by granule and version: as stored before `looked_from`, as seen in the log since."""
@@ -264,33 +301,66 @@ class Planner:
         return reference.model_version if self.config.source.model_version else ""
 
     def _judgements(self, window: Window, by_granule: Mapping[datetime, Mapping[str, int]]) -> list[Judgement]:
-        data: dict[str, list[tuple[datetime, int]]] = {}
-        for granule in self.grid.granules(window):
-            for version, n in by_granule.get(granule, {}).items():
-                data.setdefault(version, []).append((granule, n))
-        if not data and self.newest:
-            data = {self._version(self.newest): []}
-        return [self._judgement(window, version, data[version]) for version in sorted(data)]
+        versions = {version for granule in self.grid.granules(window) for version in by_granule.get(granule, {})}
+        if not versions and self.newest:
+            versions = {self._version(self.newest)}
+        return [self._judgement(window, version, by_granule) for version in sorted(versions)]
 
-    def _judgement(self, window: Window, version: str, data: Sequence[tuple[datetime, int]]) -> Judgement:
+    def _judgement(self, window: Window, version: str, by_granule: Mapping[datetime, Mapping[str, int]]) -> Judgement:
         by_version = self.config.source.model_version is not None
         reference = self.in_force.get(version) if by_version else self.newest
-        n_rows = sum(n for _, n in data)
+        data = self._data([window], version, by_granule)
+        baselines = [b for b in self.config.baselines if b.is_production] if reference else []
+        stretches = [(baseline, tuple(baseline.windows(window, self.grid))) for baseline in baselines]
+        past = [(baseline, windows, self._data(windows, version, by_granule)) for baseline, windows in stretches]
         # rows of a version without a reference are not stored: before the days looked at anew, they are not known any more
         seen = data if reference else None
-        key = digest(
-            [self._rule_identity(), reference.reference_id if reference else version, window.start, window.end, seen]
-        )
+        identity = [
+            self._rule_identity(reference),
+            reference.reference_id if reference else version,
+            window.start,
+            window.end,
+            seen,
+        ]
+        key = digest([*identity, *([baseline.name, found] for baseline, _, found in past)])
+        days = self._days(data)
         if reference is None:
             named = f"version {version!r}" if by_version else "this monitor"
-            return Judgement(window, version, None, key, n_rows, f"no reference for {named}")
-        return Judgement(window, reference.model_version, reference, key, n_rows)
+            return Judgement(window, version, None, key, days, reason=f"no reference for {named}")
+        compared = tuple(Past(baseline, windows, self._days(found)) for baseline, windows, found in past)
+        return Judgement(window, reference.model_version, reference, key, days, compared)
 
-    def _rule_identity(self) -> object:
-        """Everything in the configuration that a verdict depends on."""
+    def _data(
+        self, windows: Sequence[Window], version: str, by_granule: Mapping[datetime, Mapping[str, int]]
+    ) -> list[tuple[datetime, int]]:
+        """The granules of some windows that have rows of a version, with how many."""
+        granules = (granule for window in windows for granule in self.grid.granules(window))
+        found = ((granule, by_granule.get(granule, {}).get(version, 0)) for granule in granules)
+        return [(granule, n) for granule, n in found if n]
+
+    def _days(self, data: Sequence[tuple[datetime, int]]) -> tuple[int, ...]:
+        """Rows by calendar day."""
+        days: dict[object, int] = {}
+        for granule, n in data:
+            day = granule.astimezone(self.grid.zone).date()
+            days[day] = days.get(day, 0) + n
+        return tuple(days.values())
+
+    def _rule_identity(self, reference: Reference | None) -> object:
+        """Everything in the configuration, and of a promoted baseline, that a verdict depends on."""
         config = self.config
         features = [feature.model_dump(mode="json") for feature in config.declared_features()] or config.features
-        return [config.monitor, self.scan_definition_id, config.detection.model_dump(mode="json"), features]
+        detection = config.detection.model_dump(mode="json", exclude={"preset", "confirm", "false_alarms_per_month"})
+        names = [baseline.name for baseline in config.baselines]
+        promoted = reference.promoted.captured_at if reference and reference.promoted and "promoted" in names else None
+        return [
+            config.monitor,
+            self.scan_definition_id,
+            {**detection, "alpha": config.alpha},
+            features,
+            names,
+            promoted,
+        ]
 
     def _counts(
         self, reference: Reference, needed: Sequence[datetime], rows: GranuleRows, stored: Stored

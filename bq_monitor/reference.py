@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bq_monitor.measure.histogram import Buckets, Histogram, Kind
-from bq_monitor.scan import Counted, counted, histogram_from_row
+from bq_monitor.measure.restlessness import Restlessness
+from bq_monitor.scan import Counted, counted, digest, histogram_from_row
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Relation, Row, Warehouse
 from bq_monitor.warehouse.schema import REFERENCE_HISTOGRAMS
@@ -28,6 +29,7 @@ class FeatureReference:
         known_complete: False when there were too many to remember; unseen labels then cannot be told.
         labels_hashed: whether the labels are salted hashes (`sensitive: true`).
         n_singletons: training rows (counted as OTHER) whose label occurs once.
+        restless: how days differ; None where the training data carry no time, or too few days.
     """
 
     name: str
@@ -39,6 +41,7 @@ class FeatureReference:
     known_complete: bool = True
     labels_hashed: bool = False
     n_singletons: int = 0
+    restless: Restlessness | None = None
 
     @property
     def kind(self) -> Kind:
@@ -54,7 +57,11 @@ class FeatureReference:
 
 @dataclass(frozen=True)
 class Reference:
-    """The frozen reference of one model version; `excluded` says why a column of the training data is not monitored."""
+    """The frozen reference of one model version; `excluded` says why a column of the training data is not monitored.
+
+    `clumping` says how its rows lie in days (0 where they carry no time), `promoted` is the newest stretch of production that
+    was made a baseline, counted in the same buckets.
+    """
 
     monitor: str
     model_version: str
@@ -63,6 +70,8 @@ class Reference:
     captured_at: datetime
     features: tuple[FeatureReference, ...]
     excluded: Mapping[str, str]
+    clumping: float = 0.0
+    promoted: Reference | None = None
 
     @property
     def n_rows(self) -> int:
@@ -74,7 +83,8 @@ class Reference:
             "monitor": self.monitor, "model_version": self.model_version, "reference_id": self.reference_id,
             "captured_at": self.captured_at.isoformat(), "n_rows": self.n_rows,
             "features": [
-                {"feature": f.name, "kind": f.kind, "role": f.role, "n_null": f.histogram.n_null, "n_buckets": len(f.histogram.buckets.codes)}
+                {"feature": f.name, "kind": f.kind, "role": f.role, "n_null": f.histogram.n_null, "n_buckets": len(f.histogram.buckets.codes),
+                 "day_correlation": f.restless.correlation if f.restless else None}
                 for f in self.features
             ],
             "excluded": dict(self.excluded),
@@ -106,27 +116,43 @@ def store_reference(warehouse: Warehouse, reference: Reference) -> Reference:
         if (stored.reference_id, stored.model_version) == (reference.reference_id, reference.model_version):
             return stored
     warehouse.commit(
-        {REFERENCE_HISTOGRAMS: _rows(reference)},
+        {REFERENCE_HISTOGRAMS: _rows(reference, "training")},
         key=f"reference-{reference.monitor}-{reference.reference_id}",
     )
     return reference
 
 
+def store_promoted(warehouse: Warehouse, promoted: Reference) -> None:
+    """Append the counts of a stretch of production as a baseline beside the training data of their reference."""
+    key = f"promoted-{promoted.monitor}-{promoted.reference_id}-{digest(promoted.captured_at)}"
+    warehouse.commit({REFERENCE_HISTOGRAMS: _rows(promoted, "promoted")}, key=key)
+
+
 def load_references(warehouse: Warehouse, monitor: str) -> list[Reference]:
     """The stored references of a monitor, newest first; the first of a version is the one in force."""
     rows = warehouse.query(statements.references(warehouse, monitor))
-    grouped: dict[tuple[str, str], list[Row]] = {}
+    grouped: dict[tuple[str, str, str, datetime], list[Row]] = {}
     for row in rows:
-        grouped.setdefault((row["model_version"], row["reference_id"]), []).append(row)
-    return [_from_rows(group) for group in grouped.values()]
+        key = (row["baseline"], row["model_version"], row["reference_id"], row["captured_at"])
+        grouped.setdefault(key, []).append(row)
+    promoted: dict[tuple[str, str], Reference] = {}
+    for (baseline, version, reference_id, _), group in grouped.items():
+        if baseline == "promoted":
+            promoted.setdefault((version, reference_id), _from_rows(group))
+    return [
+        replace(_from_rows(group), promoted=promoted.get((version, reference_id)))
+        for (baseline, version, reference_id, _), group in grouped.items()
+        if baseline == "training"
+    ]
 
 
-def _rows(reference: Reference) -> list[Row]:
+def _rows(reference: Reference, baseline: str) -> list[Row]:
     """A reference as rows of `reference_histograms`."""
     columns = [column.name for column in REFERENCE_HISTOGRAMS.columns]
     common = {
         "monitor": reference.monitor, "model_version": reference.model_version, "reference_id": reference.reference_id,
-        "captured_at": reference.captured_at, "segment": "all", "salt": reference.salt, "known_hashes": [], "buckets": [],
+        "captured_at": reference.captured_at, "baseline": baseline, "clumping": reference.clumping or None,
+        "segment": "all", "salt": reference.salt, "known_hashes": [], "buckets": [],
     }  # fmt: skip
     monitored = [{**common, **_feature_row(feature)} for feature in reference.features]
     left_out = [
@@ -151,8 +177,19 @@ def _feature_row(feature: FeatureReference) -> Row:
             for code, n in zip(buckets.codes, histogram.counts, strict=True)
         ],
         "known_hashes": list(feature.known), "known_complete": feature.known_complete, "labels_hashed": feature.labels_hashed,
-        "n_singletons": feature.n_singletons,
+        "n_singletons": feature.n_singletons, **_restlessness_row(feature.restless),
     }  # fmt: skip
+
+
+def _restlessness_row(found: Restlessness | None) -> Row:
+    if found is None:
+        return {}
+    return {
+        "n_days": found.n_days,
+        "day_correlation": found.correlation,
+        "day_directions": found.directions,
+        "day_buckets": found.n_buckets,
+    }
 
 
 def _from_rows(rows: Sequence[Row]) -> Reference:
@@ -168,6 +205,7 @@ def _from_rows(rows: Sequence[Row]) -> Reference:
         first["captured_at"],
         features,
         excluded,
+        first["clumping"] or 0.0,
     )
 
 
@@ -177,7 +215,13 @@ def _feature_from_row(row: Row) -> FeatureReference:
     edges = tuple(item["upper"] for item in regular[:-1]) if numeric else ()
     labels = () if numeric else tuple(item["label"] for item in regular)
     buckets = Buckets(row["kind"], edges, labels)
+    restless = (
+        None
+        if row["n_days"] is None
+        else Restlessness(row["day_correlation"], row["day_directions"], row["n_days"], row["day_buckets"])
+    )
     return FeatureReference(
         row["feature"], row["role"], row["source_type"], histogram_from_row(row, buckets), row["n_bins"],
         tuple(row["known_hashes"]), row["known_complete"], row["labels_hashed"], row["n_singletons"],
+        restless,
     )  # fmt: skip

@@ -8,8 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bq_monitor import __version__
+from bq_monitor.alerts.rules import Event, worst
 from bq_monitor.budget import price
+from bq_monitor.history import Series
 from bq_monitor.measure.divergence import Divergences
+from bq_monitor.measure.explanation import sentence
 from bq_monitor.measure.verdict import Verdict, dataset_drifted, share_drifted
 from bq_monitor.plan import Judgement, Plan
 from bq_monitor.timegrid import Window
@@ -18,8 +21,6 @@ from bq_monitor.warehouse.schema import DRIFT_RESULTS
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from bq_monitor.alerts.rules import Event
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,16 @@ class DriftResult:
     verdict: Verdict
     segment: str = "all"
     baseline: str = "training"
+
+    @property
+    def series(self) -> Series:
+        """The series of windows that it belongs to."""
+        return Series(self.judgement.model_version, self.segment, self.feature, self.baseline)
+
+    @property
+    def explanation(self) -> str | None:
+        """What moved, in words; None when nothing did."""
+        return sentence(self.feature, self.verdict.shifts, self.baseline) or None
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,7 @@ def result_row(result: DriftResult, outcome: RunResult, computed_at: datetime) -
     evidence = {
         item.name: getattr(verdict, item.name)
         for item in fields(Verdict)
-        if item.name not in ("divergences", "contributions")
+        if item.name not in ("divergences", "contributions", "shifts")
     }
     metrics = {item.name: getattr(verdict.divergences, item.name) for item in fields(Divergences)}
     known = {
@@ -100,6 +111,7 @@ def result_row(result: DriftResult, outcome: RunResult, computed_at: datetime) -
         "reference_id": judgement.reference.reference_id if judgement.reference else None,
         "window_start": judgement.window.start, "window_end": judgement.window.end, "verdict_key": judgement.verdict_key,
         "segment": result.segment, "feature": result.feature, "role": result.role, "kind": result.kind, "baseline": result.baseline,
+        "explanation": result.explanation, "carrier": verdict.shifts[0].carrier if verdict.shifts else None,
         "contributions": [vars(item) for item in verdict.contributions],
     }  # fmt: skip
     return {column.name: known[column.name] for column in DRIFT_RESULTS.columns}
@@ -117,7 +129,9 @@ def event_row(event: Event, outcome: RunResult, computed_at: datetime) -> Row:
 
 def run_row(plan: Plan, outcome: RunResult, started: datetime, finished: datetime) -> Row:
     window = plan.windows[-1] if plan.windows else None
-    newest = [[r.verdict for r in found] for (w, _), found in by_judgement(outcome.results).items() if w == window]
+    newest = [
+        [r.verdict for r in worst(found)] for (w, _), found in by_judgement(outcome.results).items() if w == window
+    ]
     limit = plan.config.detection.share_drifted
     return {
         "monitor": outcome.monitor, "run_id": outcome.run_id, "started_at": started, "finished_at": finished, "as_of": outcome.as_of,
@@ -149,7 +163,7 @@ def _summary(result: DriftResult) -> dict[str, Any]:
     verdict, window = result.verdict, result.judgement.window
     return {
         "window_start": window.start.isoformat(), "window_end": window.end.isoformat(), "model_version": result.judgement.model_version,
-        "feature": result.feature, "role": result.role, "status": verdict.status, "reason": verdict.reason,
+        "feature": result.feature, "role": result.role, "baseline": result.baseline, "status": verdict.status, "reason": verdict.reason,
         "n_current": verdict.n_current, "drift_score": verdict.drift_score, "js_distance": verdict.divergences.js_distance,
-        "psi": verdict.divergences.psi, "p_adjusted": verdict.p_adjusted,
+        "psi": verdict.divergences.psi, "p_adjusted": verdict.p_adjusted, "explanation": result.explanation,
     }  # fmt: skip

@@ -20,6 +20,7 @@ from bq_monitor.errors import InputError
 Unit = Literal["h", "d", "w", "mo"]
 Granule = Literal["hour", "day"]
 _SPAN = re.compile(r"(\d+)(mo|h|d|w)")
+DAYS_PER_MONTH = 365.2425 / 12
 _EPOCH_MONDAY = date(1970, 1, 5)
 
 
@@ -111,6 +112,12 @@ class Grid:
     def windows(self, after: datetime, until: datetime) -> list[Window]:
         """The windows whose end lies in `(after, until]`, oldest first."""
         return [Window(self.length.before(end, self.zone), end) for end in self._ends(after, until)]
+
+    @property
+    def per_month(self) -> float:
+        """How many windows end in an average month."""
+        days = {"h": self.every.count / 24, "mo": self.every.count * DAYS_PER_MONTH}
+        return DAYS_PER_MONTH / days.get(self.every.unit, self.every.days or 1)
 
     def floor(self, moment: datetime) -> datetime:
         """The start of the granule that holds `moment`."""

@@ -41,6 +41,7 @@ SETTINGS: dict[str, Any] = {
     ],
     "prediction": {"column": "approved", "kind": "binary", "positive": True, "score": "probability"},
     "window": WEEKLY,
+    "detection": {"confirm": "1 of 1"},
 }  # fmt: skip
 
 

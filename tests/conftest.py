@@ -48,11 +48,12 @@ def warehouse() -> Iterator[DuckDBWarehouse]:
 
 
 def make_config(tmp_path: Path, **changes: Any) -> MonitorConfig:
-    """A small monitor over a Parquet log on disk; `changes` replace top-level keys."""
+    """A small monitor over a Parquet log on disk; `changes` replace top-level keys. Events need no second window."""
     data: dict[str, Any] = {
         "monitor": "loans", "warehouse": f"duckdb://{tmp_path}/monitor.duckdb",
         "source": {"table": f"{tmp_path}/log.parquet", "timestamp": "ts"},
         "features": ["amount", {"name": "region", "kind": "categorical"}],
         "window": {"granule": "day", "length": "7d", "every": "7d", "start": "2026-01-05"},
     }  # fmt: skip
-    return parse_config({**data, **changes})
+    detection = {"confirm": "1 of 1", **changes.pop("detection", {})}
+    return parse_config({**data, **changes, "detection": detection})

@@ -56,10 +56,10 @@ def test_measure_is_pure(name: str) -> None:
     assert outside == set()
 
 
-@pytest.mark.parametrize("name", ["plan.py", "timegrid.py", "alerts/rules.py"])
+@pytest.mark.parametrize("name", ["plan.py", "timegrid.py", "baselines.py", "history.py", "alerts/rules.py"])
 def test_planning_and_deciding_are_pure(name: str) -> None:
     """They take values and give values: no warehouse, no file, no clock of their own."""
-    ours = ("config", "reference", "scan", "timegrid", "measure", "plan", "results", "job", "errors")
+    ours = ("baselines", "config", "reference", "scan", "timegrid", "measure", "plan", "results", "history", "errors")
     outside = {
         module for module in imports(name)
         if module.split(".")[0] not in PURE and not begins(module, *(f"bq_monitor.{part}" for part in ours))

@@ -90,25 +90,85 @@ def test_a_section_to_come_is_refused_not_ignored(key: str) -> None:
     assert faults(mapping(**{key: PENDING[key]})) == [f"{key}: not supported yet; remove it"]
 
 
-@pytest.mark.parametrize("name", ["confirm", "false_alarms_per_month"])
-def test_a_detection_key_to_come_is_refused(name: str) -> None:
-    """The same holds inside `detection`."""
-    assert faults(mapping(detection={name: "2 of 3"})) == [f"detection.{name}: not supported yet; remove it"]
+@pytest.mark.parametrize(
+    ("preset", "expected"),
+    [
+        ("conservative", (0.2, 0.001, "3 of 3")),
+        ("balanced", (0.1, 0.01, "2 of 3")),
+        ("aggressive", (0.05, 0.05, "1 of 1")),
+    ],
+)
+def test_a_preset_says_what_is_not_said(preset: str, expected: tuple[float, float, str]) -> None:
+    """Threshold, alpha and confirmation come from it; each can be said instead, and PSI has thresholds of its own."""
+    config = parse_config(mapping(detection={"preset": preset}))
+    rule, confirm = config.rule(), str(config.detection.confirm)
+    assert (rule.threshold, rule.alpha, confirm) == expected
+    own = parse_config(mapping(detection={"preset": preset, "threshold": 0.3, "alpha": 0.02, "confirm": "4 of 7"}))
+    assert (own.rule().threshold, own.rule().alpha, str(own.detection.confirm)) == (0.3, 0.02, "4 of 7")
+    psi = parse_config(mapping(detection={"preset": preset, "metric": "psi"})).rule()
+    assert psi.threshold == {"conservative": 0.25, "balanced": 0.1, "aggressive": 0.02}[preset]
 
 
-@pytest.mark.parametrize("preset", ["conservative", "aggressive"])
-def test_other_presets_are_refused_once(preset: str) -> None:
-    """A documented preset without a meaning yet gives one fault."""
-    assert faults(mapping(detection={"preset": preset})) == [
-        f"detection.preset: {preset!r} is not supported yet; use 'balanced'"
-    ]
+@pytest.mark.parametrize(("every", "n"), [("1d", 30.436875), ("6h", 121.7475), ("1mo", 1.0), ("1w", 4.348125)])
+def test_false_alarms_per_month_are_shared_among_its_windows(every: str, n: float) -> None:
+    """One a month over so many windows is the chance of one window; never more than a half."""
+    window = {"length": "1mo" if every == "1mo" else "7d", "every": every, "granule": "hour" if "h" in every else "day"}
+    config = parse_config(mapping(detection={"false_alarms_per_month": 0.3}, window=window))
+    assert config.alpha == pytest.approx(0.3 / n)
+    assert parse_config(mapping(detection={"false_alarms_per_month": 500}, window=window)).alpha == 0.5
 
 
-@pytest.mark.parametrize("baselines", [["training", "previous"], ["previous"], [], [{"same_weekday": 4}]])
-def test_other_baselines_are_refused(baselines: list[Any]) -> None:
-    """Only the training baseline works so far."""
+@pytest.mark.parametrize(
+    ("detection", "fault"),
+    [
+        ({"alpha": 0.01, "false_alarms_per_month": 1}, "alpha and false_alarms_per_month: got both"),
+        (
+            {"metric": "ks_statistic", "threshold": 0.1},
+            "ks_statistic tests whether anything changed at all and has none",
+        ),
+        ({"confirm": "3 of 2"}, "got '3 of 2'; allowed: 'K of N' with 1 <= K <= N <= 10"),
+        ({"confirm": 2}, "got '2'; allowed: 'K of N'"),
+        ({"healthy": {"from": "2026-01-01"}}, "detection.healthy.to"),
+    ],
+)
+def test_a_detection_that_contradicts_itself_is_refused(detection: dict[str, Any], fault: str) -> None:
+    """One fault, that names what goes together."""
+    (found,) = faults(mapping(detection=detection))
+    assert fault in found
+
+
+def test_a_metric_without_threshold_takes_none_from_a_feature() -> None:
+    """A feature's own threshold has no meaning for a test of any change."""
+    features = [{"name": "amount", "threshold": 0.2}]
+    (found,) = faults(mapping(detection={"metric": "chi2_statistic"}, features=features))
+    assert "threshold of amount: chi2_statistic has no threshold" in found
+
+
+def test_baselines_have_names() -> None:
+    """As results call them."""
+    listed = ["training", "previous", {"same_weekday": 4}, {"same_monthday": 2}, "promoted"]
+    names = [baseline.name for baseline in parse_config(mapping(baselines=listed)).baselines]
+    assert names == ["training", "previous", "same_weekday_4", "same_monthday_2", "promoted"]
+
+
+@pytest.mark.parametrize(
+    "baselines",
+    [
+        [],
+        ["same_weekday"],
+        [{"same_weekday": 0}],
+        [{"same_weekday": True}],
+        [{"previous": 2}],
+        ["previous", "previous"],
+        ["last"],
+        [7],
+        "training",
+    ],
+)
+def test_other_baselines_are_refused(baselines: object) -> None:
+    """What is no baseline, or stands twice, is one fault that names the key."""
     (fault,) = faults(mapping(baselines=baselines))
-    assert fault.startswith(f"baselines: got {baselines!r}; only ['training'] works")
+    assert "baselines" in fault
 
 
 @pytest.mark.parametrize(
@@ -150,7 +210,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_one(changes: dict[str, Any],
         ({"features": [{"name": "a", "kind": "ordinal", "order": ["x", "x"]}]}, "features[0]: order: a label stands twice"),
         ({"features": ["a", {"name": "a"}]}, "features: a listed twice"),
         ({"prediction": {"column": "a", "kind": "ranking"}}, "prediction.kind: unknown value; got 'ranking'"),
-        ({"detection": {"metric": "pis"}}, "detection.metric: unknown value; got 'pis'; known: js_distance, psi. Did you mean 'psi'?"),
+        ({"detection": {"metric": "pis"}}, "detection.metric: unknown value; got 'pis'; known: js_distance, psi, chi2_statistic, "
+         "ks_statistic. Did you mean 'psi'?"),
         ({"detection": {"threshold": "x"}}, "detection.threshold: Input should be a valid number; got 'x'"),
         ({"detection": {"threshold": 1}}, "detection: threshold: got 1.0; js_distance lies between 0 and 1"),
         ({"detection": {"metric": "psi", "threshold": float("inf")}}, "detection.threshold: Input should be a finite number"),

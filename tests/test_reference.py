@@ -280,7 +280,7 @@ def test_predictions_may_stand_apart(tmp_path: Path, rng: np.random.Generator) -
     assert by_name(sequence)["approved"].kind == "boolean"
     with pytest.raises(InputError, match=r"another number of rows than data \(600\)"):
         capture_reference(data, one, version="3", predictions=[True])
-    with pytest.raises(InputError, match="only with a DataFrame and a configured prediction"):
+    with pytest.raises(InputError, match="no prediction is configured"):
         capture_reference(data, make_config(tmp_path, features=["amount"]), version="3", predictions=[True] * N)
     with pytest.raises(InputError, match="no column 'approved'"):
         capture_reference(data, one, version="3")

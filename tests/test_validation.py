@@ -447,7 +447,12 @@ def test_the_command_prints_advice_and_exits_0(
     monkeypatch.setattr("google.auth.default", lambda **options: (AnonymousCredentials(), "acme-ml"))
     write_log(ready)
     path = ready.folder / "loans.yaml"
-    given = {"monitor": "loans", "warehouse": "bigquery://acme-ml/mon", **ready.settings}
+    given = {
+        "monitor": "loans",
+        "warehouse": "bigquery://acme-ml/mon",
+        "detection": {"confirm": "1 of 1"},
+        **ready.settings,
+    }
     path.write_text(yaml.safe_dump(given))
     assert parse_config(given) == ready.config()
     assert cli(["validate", str(path)], standalone_mode=False) == 0

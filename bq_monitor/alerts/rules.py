@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from bq_monitor.config import MonitorConfig
+from bq_monitor.history import History
+from bq_monitor.measure.explanation import sentence
+from bq_monitor.measure.presets import Confirmation
+from bq_monitor.measure.significance import holm
 from bq_monitor.measure.verdict import Verdict, dataset_drifted, share_drifted
 
 if TYPE_CHECKING:
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
     from bq_monitor.results import DriftResult
 
 Severity = Literal["info", "warning", "critical"]
-Kind = Literal["drift", "prediction_drift", "dataset_drift"]
+Kind = Literal["drift", "prediction_drift", "slow_drift", "dataset_drift"]
 
 
 @dataclass(frozen=True)
@@ -30,19 +34,64 @@ class Event:
     baseline: str = "training"
 
 
-def events_of(results: Sequence[DriftResult], config: MonitorConfig) -> list[Event]:
-    """The events of one window: each drifted feature or prediction, and the data set as a whole, worst first."""
-    single = [_event(result) for result in results if result.verdict.status == "drift"]
-    verdicts = [result.verdict for result in results]
+def events_of(results: Sequence[DriftResult], config: MonitorConfig, history: History) -> list[Event]:
+    """The events of one window, worst first: confirmed drift of features and predictions, slow drift, the data set as a whole.
+
+    Drift is confirmed by `detection.confirm`: in so many of the last windows that do not overlap, this one included.
+    """
+    confirm, judged = config.detection.confirm, {id(r): _n_drifted(r, config, history) for r in results}
+    drifted = [r for r in results if r.verdict.status == "drift" and judged[id(r)] >= confirm.k]
+    found = [_event(result, judged[id(result)], confirm) for result in drifted] + _slow(results, config)
+    verdicts = [r.verdict for r in worst(results, {id(r) for r in drifted})]
     if results and dataset_drifted(verdicts, config.detection.share_drifted):
         message = dataset_sentence(verdicts, config.detection.share_drifted)
-        single.append(Event(results[0].judgement, "dataset_drift", "critical", message))
-    return sorted(single, key=lambda event: ("critical", "warning", "info").index(event.severity))
+        found.append(Event(results[0].judgement, "dataset_drift", "critical", message))
+    return sorted(found, key=lambda event: ("critical", "warning", "info").index(event.severity))
 
 
-def _event(result: DriftResult) -> Event:
+def worst(results: Sequence[DriftResult], confirmed: set[int] | None = None) -> list[DriftResult]:
+    """One result a feature and segment: the worst over its baselines. Drift that is not among `confirmed` ids counts as ok."""
+    order = {"drift": 0, "ok": 1, "not_evaluated": 2, "excluded": 3}
+    found: dict[tuple[str, str], DriftResult] = {}
+    for given in results:
+        is_doubtful = confirmed is not None and given.verdict.status == "drift" and id(given) not in confirmed
+        result = replace(given, verdict=replace(given.verdict, status="ok")) if is_doubtful else given
+        key = (result.segment, result.feature)
+        if key not in found or order[result.verdict.status] < order[found[key].verdict.status]:
+            found[key] = result
+    return list(found.values())
+
+
+def _n_drifted(result: DriftResult, config: MonitorConfig, history: History) -> int:
+    """Drifted windows among the last that do not overlap, this one included."""
+    before = history.before(result.series, result.judgement.window, config.detection.confirm.n - 1)
+    return (result.verdict.status == "drift") + sum(past.status == "drift" for _, past in before)
+
+
+def _slow(results: Sequence[DriftResult], config: MonitorConfig) -> list[Event]:
+    """Features that are still ok, but on their way: a rise that chance does not explain, corrected for how many are tested."""
+    tested = [r for r in results if r.baseline == "training" and r.verdict.trend_p_value is not None]
+    adjusted = holm([r.verdict.trend_p_value or 0.0 for r in tested])
+    return [
+        Event(r.judgement, "slow_drift", "info", _slow_sentence(r), r.feature, r.segment, r.baseline)
+        for r, p in zip(tested, adjusted, strict=True)
+        if p < config.alpha and r.verdict.status == "ok" and r.verdict.trend_crosses_at is not None
+    ]
+
+
+def _slow_sentence(result: DriftResult) -> str:
+    verdict = result.verdict
+    return (
+        f"{result.feature} drifts slowly: its drift score rises by {30 * (verdict.trend_slope or 0):.2g} a month; "
+        f"at this pace it passes {verdict.threshold:g} on {verdict.trend_crosses_at:%Y-%m-%d}"
+    )
+
+
+def _event(result: DriftResult, n_drifted: int, confirm: Confirmation) -> Event:
     kind, severity = severity_of(result.role)
-    message = sentence(result.feature, result.verdict)
+    message = drift_sentence(result.feature, result.verdict, result.baseline)
+    if confirm.n > 1:
+        message += f"; in {n_drifted} of the last {confirm.n} windows"
     return Event(result.judgement, kind, severity, message, result.feature, result.segment, result.baseline)
 
 
@@ -56,13 +105,9 @@ def dataset_sentence(verdicts: Sequence[Verdict], limit: float) -> str:
     return f"{share_drifted(verdicts) or 0.0:.0%} of the evaluated features drifted (limit {limit:.0%})"
 
 
-def sentence(feature: str, verdict: Verdict) -> str:
-    """What moved, in words: the bucket that contributes most, its share now and before."""
-    value = verdict.divergences.js_distance if verdict.metric == "js_distance" else verdict.divergences.psi
-    text = (
-        f"{feature} drifted: {verdict.metric} {value:.3g} (threshold {verdict.threshold:g}, n = {verdict.n_current:,})"
-    )
-    if verdict.contributions:
-        top = max(verdict.contributions, key=lambda item: item.psi)
-        text += f"; {top.bucket}: {top.current_share:.1%} now, {top.baseline_share:.1%} in the baseline"
-    return text
+def drift_sentence(feature: str, verdict: Verdict, baseline: str = "training") -> str:
+    """What moved, in words, and by how much."""
+    told = sentence(feature, verdict.shifts, baseline) or feature
+    value = "" if verdict.value is None else f" {verdict.value:.3g}"
+    limit = "" if verdict.threshold is None else f", threshold {verdict.threshold:g}"
+    return f"{told} ({verdict.metric}{value}{limit}, n = {verdict.n_current:,})"

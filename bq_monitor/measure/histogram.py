@@ -80,7 +80,7 @@ def interval_name(bounds: tuple[float | None, float | None]) -> str:
     ('[5, 7]', '> 7')
     """
     lower, upper = bounds
-    below_lower, below_upper = _just_below(lower), _just_below(upper)
+    below_lower, below_upper = just_below(lower), just_below(upper)
     if lower is None:
         return "any" if upper is None else f"< {upper:.6g}" if below_upper is None else f"<= {below_upper:.6g}"
     if upper is None:
@@ -91,7 +91,7 @@ def interval_name(bounds: tuple[float | None, float | None]) -> str:
     return (f"[{lower:.6g}, " if below_lower is None else f"({below_lower:.6g}, ") + right
 
 
-def _just_below(edge: float | None) -> float | None:
+def just_below(edge: float | None) -> float | None:
     """The value that an edge lies one float above; None when the edge is a value itself (it has the shorter digits)."""
     if edge is None:
         return None

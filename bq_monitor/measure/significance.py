@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bq_monitor.measure.restlessness import Widening
+
 _FACTORS = {"js_distance": 8 * float(np.log(2)), "psi": 1.0}
 
 
@@ -36,13 +38,15 @@ class Exceedance:
 
 
 def exceedance(
-    metric: str, value: float, threshold: float, *, n_buckets: int, n_baseline: int, n_current: int, alpha: float
-) -> Exceedance | None:
+    metric: str, value: float, threshold: float, *, n_buckets: int, n_baseline: int, n_current: int, alpha: float,
+    wide: Widening | None = None,
+) -> Exceedance | None:  # fmt: skip
     """Test "the true `metric` is above `threshold`" from the observed `value` and the sample sizes.
 
     Args:
         metric: `js_distance` (0..1, base 2) or `psi` (nats).
         n_buckets: buckets with rows on either side; the degrees of freedom are one less.
+        wide: what the restlessness of days does to the statistic, where it is known; otherwise rows count as independent.
 
     Returns:
         None when a side is empty. With a single bucket nothing can differ: p-value 1, bounds 0.
@@ -55,7 +59,9 @@ def exceedance(
         return Exceedance(1.0, 0.0, 0.0, 0.0, 0.0)
     power = 2 if metric == "js_distance" else 1  # a distance is the square root of a divergence
     scale = _FACTORS[metric] * n_baseline * n_current / (n_baseline + n_current)
-    df, statistic = n_buckets - 1, scale * value**power
+    wide = wide or Widening(1.0, n_buckets - 1.0)
+    scale, df = scale / wide.scale, wide.df
+    statistic = scale * value**power
     central = float(special.chdtrc(df, statistic))  # the chance of a statistic this large without any change
     with np.errstate(all="ignore"):
         p_value = _survival(statistic, df, scale * threshold**power) if threshold else central
@@ -75,8 +81,8 @@ def exceedance(
     )
 
 
-def ks_p_value(statistic: float, n_baseline: int, n_current: int) -> float | None:
-    """Asymptotic two-sided p-value of a two-sample KS statistic; None when a side is empty.
+def ks_p_value(statistic: float, n_baseline: float, n_current: float) -> float | None:
+    """Asymptotic two-sided p-value of a two-sample KS statistic; None when a side is empty. Sizes may be effective ones.
 
     Source: `scipy.stats.ks_2samp(method="asymp")`: the one-sample law at the effective size nm / (n + m).
     """
@@ -113,16 +119,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
     """
-    m = len(p_values)
-    order = sorted(range(m), key=lambda i: p_values[i])
-    adjusted, running = [0.0] * m, 0.0
-    for rank, i in enumerate(order):
-        running = max(running, min(1.0, (m - rank) * p_values[i]))
-        adjusted[i] = running
-    return adjusted
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return [float(value) for value in adjusted]
 
 
-def _survival(statistic: float, df: int, noncentrality: float) -> float:
+def _survival(statistic: float, df: float, noncentrality: float) -> float:
     """P(noncentral chi-square >= statistic), each half from the function that is accurate there.
 
     Far below the mean `ncx2.sf` overflows (scipy 1.17); far above it `1 - chndtr` cancels.

@@ -53,6 +53,17 @@ def windows(names: Names, monitor: str, scan_definition_id: str, asked: Sequence
     return _read(names, "windows", {**params, "windows": Param(_WINDOWS_TYPE, list(asked))})
 
 
+def history(names: Names, monitor: str, start: datetime, end: datetime) -> Statement:
+    """The verdicts of the windows that end in `(start, end]`."""
+    params = {"monitor": Param("STRING", monitor), "start": Param("TIMESTAMP", start), "end": Param("TIMESTAMP", end)}
+    return _read(names, "history", params)
+
+
+def days(names: Names, monitor: str, scan_definition_id: str, start: datetime, end: datetime) -> Statement:
+    """The stored counts of `[start, end)`, granule by granule."""
+    return _read(names, "days", _counts_params(monitor, scan_definition_id, start, end))
+
+
 def month_cost(names: Names, monitor: str, month_start: datetime) -> Statement:
     """The bytes that a monitor's runs have billed since a moment."""
     return _read(

@@ -16,6 +16,8 @@ SELECT
   d.verdict_key AS verdict_key,
   d.n_baseline AS n_baseline,
   d.n_current AS n_current,
+  d.n_effective AS n_effective,
+  d.day_correlation AS day_correlation,
   d.status AS status,
   d.reason AS reason,
   d.psi AS psi,
@@ -48,6 +50,11 @@ SELECT
   d.p_adjusted AS p_adjusted,
   d.alpha AS alpha,
   d.metric_version AS metric_version,
+  d.explanation AS explanation,
+  d.carrier AS carrier,
+  d.trend_slope AS trend_slope,
+  d.trend_p_value AS trend_p_value,
+  d.trend_crosses_at AS trend_crosses_at,
   d.contributions AS contributions
 FROM {{ table("drift_results") }} AS d
 WHERE TRUE

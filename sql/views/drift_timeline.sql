@@ -10,7 +10,12 @@ SELECT
   d.window_end AS window_end,
   d.status AS status,
   d.metric AS metric,
-  CASE d.metric WHEN 'psi' THEN d.psi WHEN 'js_distance' THEN d.js_distance END AS value,
+  CASE d.metric
+    WHEN 'psi' THEN d.psi
+    WHEN 'js_distance' THEN d.js_distance
+    WHEN 'ks_statistic' THEN d.ks_statistic
+    WHEN 'chi2_statistic' THEN d.chi2_statistic
+  END AS value,
   d.threshold AS threshold,
   d.noise_floor AS noise_floor,
   d.lower AS lower,

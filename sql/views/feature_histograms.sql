@@ -19,7 +19,8 @@ SELECT
   SAFE_DIVIDE(COALESCE(p.n, 0), h.n_rows) AS production_share
 FROM {{ table("production_histograms_latest") }} AS h
 JOIN {{ table("reference_histograms") }} AS r
-  ON r.monitor = h.monitor AND r.reference_id = h.reference_id AND r.segment = h.segment AND r.feature = h.feature
+  ON r.monitor = h.monitor AND r.baseline = 'training' AND r.reference_id = h.reference_id AND r.segment = h.segment
+  AND r.feature = h.feature
 CROSS JOIN UNNEST(r.buckets) AS b
 LEFT JOIN (
   SELECT

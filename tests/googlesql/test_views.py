@@ -127,7 +127,8 @@ def contents(rng: np.random.Generator) -> Contents:
     specials = [(-1, None, None, "NULL"), (-5, None, None, "other"), (-6, None, None, "unseen")]
     labels = [(0, None, None, "it's"), *specials]
     reference = [
-        {"monitor": "m", "model_version": "1", "reference_id": "r", "captured_at": DAY, "segment": "all", "feature": feature, "n_rows": n,
+        {"monitor": "m", "model_version": "1", "reference_id": "r", "captured_at": DAY, "baseline": "training",
+         "segment": "all", "feature": feature, "n_rows": n,
          "buckets": [{"bucket": b, "n": i, "lower": lower, "upper": upper, "label": label} for i, (b, lower, upper, label) in enumerate(listed)]}
         for feature, listed, n in (("amount", fine, 15), ("region", labels, 0))
     ]  # fmt: skip
@@ -284,6 +285,7 @@ def test_a_window_is_the_sum_of_its_granules(google: Google) -> None:
         ("stored", lambda names: statements.stored(names, "m", "d", DAY, DAY + timedelta(days=2))),
         ("verdict_keys", lambda names: statements.verdict_keys(names, "m", DAY + timedelta(days=1))),
         ("references", lambda names: statements.references(names, "m")),
+        ("days", lambda names: statements.days(names, "m", "d", DAY, DAY + timedelta(days=2))),
     ],
 )
 def test_reads_answer_the_same(google: Google, filled: DuckDBWarehouse, name: str, make: Any) -> None:

@@ -159,9 +159,21 @@ def test_sparse_labels_are_pooled_by_what_the_baseline_expects() -> None:
     p, q = pool_sparse(buckets, baseline.counts, current.counts)  # expected of 200 rows: 180, 16, 3, 1
     assert p.tolist() == [0, 15, 5, 900, 80]
     assert q.tolist() == [35, 60, 0, 100, 5]
-    numbers = Buckets("numeric", edges=(1.0,))
-    counts = Histogram.from_pairs(numbers, [(0, 1), (1, 3)]).counts
-    assert pool_sparse(numbers, counts, counts)[0] is counts
+
+
+def test_sparse_neighbours_of_an_order_are_pooled() -> None:
+    """Until eight rows are expected, from below; what is left joins the last pool. Specials and what the baseline lacks stay apart."""
+    buckets = Buckets("numeric", edges=(1.0, 2.0, 3.0, 4.0, 5.0))
+    baseline = Histogram.from_pairs(buckets, [(0, 300), (1, 300), (2, 200), (3, 160), (4, 40), (NULL, 5)])
+    current = Histogram.from_pairs(
+        buckets, [(0, 1), (4, 3), (5, 7), (NULL, 9)]
+    )  # expected of 20: 6, 6, 4, 3.2, 0.8, 0, 0.1
+    p, q = pool_sparse(buckets, baseline.counts, current.counts)
+    assert p.tolist() == [1000, 0, 5, 0, 0, 0]
+    assert q.tolist() == [4, 7, 9, 0, 0, 0]
+    full = Histogram.from_pairs(buckets, [(0, 80), (1, 20)])  # of 100 rows now: 29.9, 29.9, 19.9, 15.9, 4.0
+    p, _ = pool_sparse(buckets, baseline.counts, full.counts)
+    assert p.tolist() == [300, 300, 200, 200, 0, 5, 0, 0, 0]
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -1,0 +1,135 @@
+"""Verdicts and events of windows from stored evidence: every expected feature, against every baseline. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from math import log, sqrt
+
+from bq_monitor.config import MonitorConfig
+from bq_monitor.history import WINDOWS_OF_TREND, History, Past
+from bq_monitor.measure.histogram import Histogram
+from bq_monitor.measure.restlessness import Clumping, clumping_of
+from bq_monitor.measure.trend import trend
+from bq_monitor.measure.verdict import Verdict, judge, not_evaluated, settle
+from bq_monitor.plan import Judgement
+from bq_monitor.reference import FeatureReference, Reference
+from bq_monitor.results import DriftResult
+from bq_monitor.stored import CURRENT, Evidence
+from bq_monitor.timegrid import Window
+
+WhyNot = Callable[[FeatureReference], str | None]
+"""Why a feature cannot be counted in the log as it is now; None when it can."""
+Judged = Callable[[int, int], None]
+"""Called as `(done, total)` while windows are judged."""
+
+
+def judge_windows(
+    config: MonitorConfig, judgements: Sequence[Judgement], evidence: Evidence, why_not: WhyNot, progress: Judged
+) -> list[DriftResult]:
+    """Judge every expected feature of every window, oldest first; p-values are corrected over the tests of each window.
+
+    `evidence.history` grows by what is found.
+    """
+    pending: dict[Window, list[DriftResult]] = {}
+    for i, judgement in enumerate(judgements):
+        progress(i, len(judgements))
+        pending.setdefault(judgement.window, []).extend(_Judge(config, i, judgement, evidence, why_not).results())
+    results: list[DriftResult] = []
+    for window in sorted(pending):
+        settled = settle([result.verdict for result in pending[window]], config.alpha)
+        found = [replace(result, verdict=v) for result, v in zip(pending[window], settled, strict=True)]
+        results += [_with_trend(result, evidence.history) for result in found]
+        for result in found:
+            evidence.history.add(result.series, window, Past(result.verdict.status, result.verdict.drift_score))
+    return results
+
+
+class _Judge:
+    """The verdicts on one window."""
+
+    def __init__(
+        self, config: MonitorConfig, index: int, judgement: Judgement, evidence: Evidence, why_not: WhyNot
+    ) -> None:
+        self._config, self._index, self._judgement = config, index, judgement
+        self._evidence, self._why_not = evidence, why_not
+        self._thresholds = {f.name: f.threshold for f in config.declared_features() if f.threshold}
+
+    def results(self) -> Iterator[DriftResult]:
+        reference, config, judgement = self._judgement.reference, self._config, self._judgement
+        if reference is None:
+            names = [feature.name for feature in config.declared_features()] or ["*"]
+            verdict = not_evaluated(judgement.reason or "no reference")
+            yield from (DriftResult(judgement, name, "feature", None, verdict, baseline="training") for name in names)
+            return
+        for baseline in config.baselines:
+            for feature in reference.features:
+                verdict = self._verdict(reference, feature, baseline.name)
+                yield DriftResult(judgement, feature.name, feature.role, feature.kind, verdict, baseline=baseline.name)
+        for name in _not_captured(config, reference):
+            verdict = not_evaluated("not in the reference: capture it again")
+            yield DriftResult(judgement, name, "feature", None, verdict)
+
+    def _verdict(self, reference: Reference, feature: FeatureReference, baseline: str) -> Verdict:
+        frozen = feature.histogram
+        current = self._evidence.histogram(self._index, CURRENT, feature)
+        why_not = self._why_not(feature)
+        if why_not and (current is None or current.n_rows < self._judgement.n_rows):
+            return not_evaluated(why_not, n_baseline=frozen.n_rows)
+        before, days = self._baseline(reference, feature, baseline)
+        if isinstance(before, str):
+            return not_evaluated(before, n_current=current.n_rows if current else 0)
+        return judge(
+            before,
+            Histogram.empty(frozen.buckets) if current is None else current,
+            self._config.rule(self._thresholds.get(feature.name), feature.n_bins),
+            frozen=frozen,
+            unseen_known=feature.known_complete,
+            n_singletons=feature.n_singletons if baseline == "training" else 0,
+            restless=self._evidence.restlessness(reference, feature),
+            clumping=Clumping(days, clumping_of(self._judgement.days)),
+        )
+
+    def _baseline(
+        self, reference: Reference, feature: FeatureReference, baseline: str
+    ) -> tuple[Histogram | str, float]:
+        """The counts to compare with, or why there are none; and how they lie in days."""
+        if baseline == "training":
+            return feature.histogram, reference.clumping
+        if baseline == "promoted":
+            promoted = reference.promoted
+            found = {f.name: f.histogram for f in promoted.features} if promoted else {}
+            counted = found.get(feature.name, "nothing promoted: run 'bq-monitor reference promote'")
+            return counted, promoted.clumping if promoted else 0.0
+        days = {past.baseline.name: past.days for past in self._judgement.past}[baseline]
+        histogram = self._evidence.histogram(self._index, baseline, feature)
+        return histogram or f"no counts of the baseline {baseline} yet", clumping_of(days)
+
+
+def _with_trend(result: DriftResult, history: History) -> DriftResult:
+    """A verdict with the trend of its series up to this window."""
+    verdict = result.verdict
+    if verdict.drift_score is None:
+        return result
+    before = history.before(result.series, result.judgement.window, WINDOWS_OF_TREND - 1)
+    points = [(end, past.drift_score) for end, past in before if past.drift_score is not None]
+    found = trend([*points, (result.judgement.window.end, verdict.drift_score)], _distance(verdict))
+    if found is None:
+        return result
+    told = replace(verdict, trend_slope=found.slope, trend_p_value=found.p_value, trend_crosses_at=found.crosses_at)
+    return replace(result, verdict=told)
+
+
+def _distance(verdict: Verdict) -> float:
+    """The threshold as a JS distance, which `drift_score` is measured in; PSI is about 8 JS divergences (nats)."""
+    if verdict.threshold is None:
+        return float("inf")
+    return verdict.threshold if verdict.metric == "js_distance" else sqrt(verdict.threshold / (8 * log(2)))
+
+
+def _not_captured(config: MonitorConfig, reference: Reference) -> list[str]:
+    captured = {feature.name for feature in reference.features}
+    wanted = [feature.name for feature in config.declared_features()]
+    if config.prediction:
+        wanted += [name for name in (config.prediction.column, config.prediction.score) if name]
+    return [name for name in wanted if name not in captured]

@@ -1,0 +1,163 @@
+"""How much the days of a healthy feature differ beyond chance, and what that does to a test. Pure.
+
+Rows of one day are more alike than rows of different days: weekdays, campaigns, batches. A test that takes every row for
+independent then cries wolf, the louder the more rows a day has. The remedy is that of survey sampling: days are clusters, their
+intra-class correlation is measured on a healthy stretch, and the test counts what the rows are worth.
+Sources: Kish (1965), "Survey Sampling", ch. 5 (design effect, intra-class correlation); Rao and Scott (1981), "The analysis of
+categorical data from complex sample surveys", second-order correction; Satterthwaite (1946).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+MIN_DAYS = 7
+"""Fewer days say nothing of how days differ."""
+MAX_CORRELATION = 0.2
+"""However restless a feature was, a day is worth at least five rows: a wild reference must not blind the monitor."""
+MIN_ROWS_OF_DAY = 1
+"""Buckets with fewer rows a day, on average, are pooled before days are compared."""
+
+
+@dataclass(frozen=True)
+class Restlessness:
+    """How days differ beyond chance.
+
+    Args:
+        correlation: the intra-class correlation of days, 0..`MAX_CORRELATION`: the variance of a day's true shares in units of
+            that of a single row, averaged over the directions in which shares can move.
+        directions: in how many directions days differ, at least 1: 1 when all moves are along one line (a weekday's mix).
+        n_days: days it was measured on.
+        n_buckets: buckets it was measured in.
+    """
+
+    correlation: float
+    directions: float
+    n_days: int
+    n_buckets: int
+
+    @property
+    def along_a_line(self) -> float:
+        """The correlation of days in each direction in which they differ, one standard error larger than measured."""
+        k = self.n_buckets - 1
+        uncertain = 1 + sqrt(2 / (min(self.directions, k) * (self.n_days - 2)))
+        return uncertain * self.correlation * k / self.directions
+
+
+@dataclass(frozen=True)
+class Clumping:
+    """How the rows of both sides of a test lie in days: for each side the sum over days of (rows of the day / rows) squared.
+
+    1 for a single day, 1 / days for equal days, 0 where days are not known (rows then count as independent).
+    """
+
+    baseline: float = 0.0
+    current: float = 0.0
+
+
+INDEPENDENT = Clumping()
+"""Every row for itself."""
+
+
+@dataclass(frozen=True)
+class Widening:
+    """What restlessness does to a chi-square statistic: it is `scale` times a chi-square of `df` degrees of freedom."""
+
+    scale: float
+    df: float
+
+
+def clumping_of(rows: Sequence[int]) -> float:
+    """The clumping of one side from its rows per day; 0 without rows.
+
+    >>> clumping_of([10, 10]), clumping_of([5]), clumping_of([])
+    (0.5, 1.0, 0.0)
+    """
+    n = sum(rows)
+    return sum((day / n) ** 2 for day in rows) if n else 0.0
+
+
+def restlessness(days: ArrayLike) -> Restlessness | None:
+    """Measure restlessness on a healthy stretch.
+
+    Args:
+        days: counts, shape `(days, buckets)`, in the order of time; days without rows are left out.
+
+    Returns:
+        None with fewer than `MIN_DAYS` days with rows, or with a single bucket.
+
+    A straight trend of each share over the days is taken out first: slow drift is what the monitor is to find, not what it
+    is to get used to.
+    """
+    counts = np.asarray(days, dtype=np.float64)
+    if counts.ndim != 2:  # no day at all
+        return None
+    counts = _pooled(counts[counts.sum(axis=1) > 0])
+    if len(counts) < MIN_DAYS or counts.shape[1] < 2:
+        return None
+    sizes, shares = counts.sum(axis=1), counts.sum(axis=0) / counts.sum()
+    residuals = _without_trend(counts / sizes[:, None], sizes)
+    whitened = np.sqrt(sizes)[:, None] * residuals / np.sqrt(shares)
+    df = len(counts) - 2  # a mean and a slope are fitted
+    between = whitened.T @ whitened / df
+    k = counts.shape[1] - 1
+    mean_size = (sizes.sum() - (sizes**2).sum() / sizes.sum()) / (len(sizes) - 1)
+    excess = max(0.0, (np.trace(between) / k - 1) / max(1.0, mean_size - 1))
+    if excess == 0:
+        return Restlessness(0.0, float(k), len(counts), k + 1)
+    return Restlessness(min(MAX_CORRELATION, float(excess)), _directions(between, k, df), len(counts), k + 1)
+
+
+def widening(
+    found: Restlessness | None, clumping: Clumping, *, n_buckets: int, n_baseline: int, n_current: int
+) -> Widening:
+    """What restlessness does to a test of `n_buckets` buckets; without it, nothing: scale 1, df `n_buckets - 1`.
+
+    In each direction in which days differ, at most as many as the test has, the statistic's variance is 1 + e, with
+    e = (correlation along it) (c - 1) and c = (clumping of both sides) n m / (n + m); in the others it is 1. The first two moments
+    of that sum are matched (Satterthwaite).
+    """
+    k = n_buckets - 1
+    if found is None or not found.correlation:
+        return Widening(1.0, float(k))
+    rows = (clumping.baseline + clumping.current) * n_baseline * n_current / (n_baseline + n_current)
+    excess, directions = found.along_a_line * max(0.0, rows - 1), min(found.directions, k)
+    total = k + directions * excess
+    squares = k + 2 * directions * excess + directions * excess**2
+    return Widening(squares / total, total**2 / squares)
+
+
+def effective_rows(correlation: float, clumping: float, n_rows: int) -> int:
+    """What rows are worth: as many independent rows would say as much (Kish); `n_rows` without correlation."""
+    return round(n_rows / (1 + correlation * max(0.0, clumping * n_rows - 1)))
+
+
+def _pooled(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Buckets with few rows a day as one; empty ones left out."""
+    if not len(counts):
+        return counts
+    means = counts.mean(axis=0)
+    rare = means < MIN_ROWS_OF_DAY
+    pooled = np.column_stack([counts[:, ~rare], counts[:, rare].sum(axis=1)])
+    return pooled[:, pooled.sum(axis=0) > 0]
+
+
+def _without_trend(shares: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Residuals of each column of shares from its weighted straight line over the days."""
+    design = np.column_stack([np.ones(len(shares)), np.arange(len(shares), dtype=np.float64)])
+    root = np.sqrt(weights)[:, None]
+    fitted, *_ = np.linalg.lstsq(root * design, root * shares, rcond=None)
+    return shares - design @ fitted
+
+
+def _directions(between: NDArray[np.float64], k: int, df: int) -> float:
+    """(sum of the excess eigenvalues)^2 / sum of their squares, less what the finite number of days adds to the squares."""
+    trace, squares = float(np.trace(between)), float((between**2).sum())
+    unbiased = (squares - trace**2 / df) * df**2 / ((df - 1) * (df + 2))  # of the sum of squared eigenvalues, Wishart
+    excess, excess_squares = trace - k, unbiased - 2 * trace + k  # each direction has 1 by chance
+    return float(np.clip(excess**2 / excess_squares, 1.0, k)) if excess_squares > 0 else float(k)

@@ -1,0 +1,128 @@
+"""What is read back from our tables to judge windows: their summed counts, the days of a healthy stretch, earlier verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+
+from bq_monitor.config import MonitorConfig
+from bq_monitor.history import WINDOWS_OF_TREND, History, Past, Series
+from bq_monitor.measure.histogram import Coarse, Histogram
+from bq_monitor.measure.restlessness import Restlessness, restlessness
+from bq_monitor.plan import Judgement
+from bq_monitor.reference import FeatureReference, Reference
+from bq_monitor.scan import histogram_from_row, scan_definition_id
+from bq_monitor.timegrid import Window, parse_moment
+from bq_monitor.warehouse import statements
+from bq_monitor.warehouse.base import Row, Warehouse
+
+Sums = Mapping[tuple[int, str], Mapping[str, Row]]
+"""Rows by feature, for the index of a judgement and the name of a side: `""` for the window, or a baseline of production."""
+CURRENT = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything stored that verdicts are made of: `sums` of the windows, `restless` by reference and feature, `history`."""
+
+    sums: Sums = field(default_factory=dict)
+    restless: Mapping[tuple[str, str], Restlessness | None] = field(default_factory=dict)
+    history: History = field(default_factory=History)
+
+    def histogram(self, index: int, side: str, feature: FeatureReference) -> Histogram | None:
+        """The counts of one feature; None where none are stored."""
+        row = self.sums.get((index, side), {}).get(feature.name)
+        return None if row is None else histogram_from_row(row, feature.histogram.buckets)
+
+    def restlessness(self, reference: Reference, feature: FeatureReference) -> Restlessness | None:
+        """How days differ: as a healthy stretch showed, else as the training data did."""
+        return self.restless.get((reference.reference_id, feature.name)) or feature.restless
+
+
+def read_evidence(warehouse: Warehouse, config: MonitorConfig, judgements: Sequence[Judgement]) -> Evidence:
+    """Read what the verdicts on some windows need."""
+    if not judgements:
+        return Evidence()
+    return Evidence(
+        read_sums(warehouse, config, judgements),
+        read_restlessness(warehouse, config, judgements),
+        read_history(warehouse, config, judgements),
+    )
+
+
+def read_sums(warehouse: Warehouse, config: MonitorConfig, judgements: Sequence[Judgement]) -> Sums:
+    """The summed histograms of windows and of their baselines of production."""
+    sides: list[tuple[int, str]] = []
+    asked: list[Row] = []
+    for i, judgement in enumerate(judgements):
+        if judgement.reference is None:
+            continue
+        stretches = [(CURRENT, (judgement.window,)), *((past.baseline.name, past.windows) for past in judgement.past)]
+        for side, windows in stretches:
+            asked += [_asked(len(sides), judgement.reference, window) for window in windows]
+            sides.append((i, side))
+    if not asked:
+        return {}
+    found: dict[tuple[int, str], dict[str, Row]] = {}
+    for row in warehouse.query(statements.windows(warehouse, config.monitor, scan_definition_id(config), asked)):
+        found.setdefault(sides[int(row["window_id"])], {})[row["feature"]] = row
+    return found
+
+
+def _asked(window_id: int, reference: Reference, window: Window) -> Row:
+    return {
+        "window_id": window_id,
+        "reference_id": reference.reference_id,
+        "start_at": window.start,
+        "end_at": window.end,
+    }
+
+
+def read_restlessness(
+    warehouse: Warehouse, config: MonitorConfig, judgements: Sequence[Judgement]
+) -> dict[tuple[str, str], Restlessness | None]:
+    """How the days of the stretch that `detection.healthy` names differ, by reference and feature; nothing without one."""
+    healthy, zone = config.detection.healthy, config.window.timezone
+    if healthy is None:
+        return {}
+    start, end = (parse_moment(moment, zone) for moment in (healthy.start, healthy.end))
+    rows = warehouse.query(statements.days(warehouse, config.monitor, scan_definition_id(config), start, end))
+    grouped: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        grouped.setdefault((row["reference_id"], row["feature"]), []).append(row)
+    references = {j.reference.reference_id: j.reference for j in judgements if j.reference}
+    features = {(r.reference_id, f.name): f for r in references.values() for f in r.features}
+    return {key: _of_days(features[key], group, config) for key, group in grouped.items() if key in features}
+
+
+def _of_days(feature: FeatureReference, rows: Sequence[Row], config: MonitorConfig) -> Restlessness | None:
+    buckets, coarse = feature.histogram.buckets, Coarse.of(feature.histogram, feature.n_bins)
+    days: dict[object, Histogram] = {}
+    for row in rows:
+        pairs = [(int(item["bucket"]), int(item["n"])) for item in row["buckets"]]
+        day = row["granule"].astimezone(config.window.timezone).date()
+        counted = Histogram.from_pairs(buckets, pairs)
+        days[day] = days[day] + counted if day in days else counted
+    return restlessness(np.array([coarse.counts(histogram) for histogram in days.values()]))
+
+
+def read_history(warehouse: Warehouse, config: MonitorConfig, judgements: Sequence[Judgement]) -> History:
+    """The verdicts that stand for the windows before and among these."""
+    grid = config.window.grid
+    start, end = min(j.window.start for j in judgements), max(j.window.end for j in judgements)
+    for _ in range(max(WINDOWS_OF_TREND, config.detection.confirm.n)):
+        start = grid.length.before(start, grid.zone)
+    return History.of(_entry(row) for row in warehouse.query(statements.history(warehouse, config.monitor, start, end)))
+
+
+def _entry(row: Row) -> tuple[Series, Window, Past]:
+    series = Series(row["model_version"], row["segment"], row["feature"], row["baseline"])
+    window = Window(_utc(row["window_start"]), _utc(row["window_end"]))
+    return series, window, Past(row["status"], row["drift_score"])
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
