@@ -182,6 +182,28 @@ def test_parameters_keep_their_types(warehouse: DuckDBWarehouse) -> None:
     assert warehouse.query(Statement("t", "SELECT $x AS x", {"x": Param("FLOAT64", None)})) == [{"x": None}]
 
 
+def test_a_commit_that_the_disk_refuses_is_told_as_one(
+    warehouse: DuckDBWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When COMMIT itself fails nothing is left to roll back: the cause is told, not that."""
+
+    class Full:
+        def execute(self, sql: str, *given: object) -> object:
+            if sql == "COMMIT":
+                whole.execute("ROLLBACK")
+                raise duckdb.IOException("no space left on device")
+            return whole.execute(sql, *given)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(whole, name)
+
+    create_tables(warehouse)
+    whole = warehouse._connection
+    monkeypatch.setattr(warehouse, "_connection", Full())
+    with pytest.raises(WarehouseError, match=r"write/commit: .*no space left on device"):
+        warehouse.commit({RUNS: []}, key="k")
+
+
 def test_a_commit_is_all_or_nothing(warehouse: DuckDBWarehouse) -> None:
     """When one INSERT fails, none of them happened, and the connection goes on."""
     create_tables(warehouse)

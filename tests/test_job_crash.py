@@ -1,4 +1,4 @@
-"""A run that is killed, wherever it is, and two runs at once: what is stored in the end is what one quiet run stores."""
+"""Two runs at once: what is stored in the end is what one quiet run stores. Of runs that are killed: test_crash_matrix.py."""
 
 from __future__ import annotations
 
@@ -16,62 +16,6 @@ import yaml
 
 from bq_monitor import capture_reference, load_config, run
 
-KILLED_EVERYWHERE = """
-import os, shutil, signal, sys
-from bq_monitor import load_config, run, scan
-from bq_monitor.warehouse import duckdb as embedded
-
-folder, connect = sys.argv[1], embedded._connect
-scan.MAX_FEATURES_PER_STATEMENT = 1  # a scan per feature: a run can die between two scans of one granule
-
-
-class Doomed:
-    '''A connection that kills its process right after its `n`-th statement that writes (0: before the first).'''
-
-    def __init__(self, connection, n):
-        self.connection, self.n = connection, n
-
-    def execute(self, *args):
-        if "INSERT INTO" not in args[0] and args[0] not in ("BEGIN TRANSACTION", "COMMIT"):
-            return self.connection.execute(*args)
-        if self.n == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        done = self.connection.execute(*args)
-        self.n -= 1
-        if self.n == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return done
-
-    def __getattr__(self, name):
-        return getattr(self.connection, name)
-
-
-def survives(n):
-    '''Whether a run in a process of its own, killed after `n` statements, comes to its end.'''
-    child = os.fork()
-    if child:
-        return os.WEXITSTATUS(status) == 0 if os.WIFEXITED(status := os.waitpid(child, 0)[1]) else False
-    try:
-        embedded._connect = connect if n is None else lambda *args: Doomed(connect(*args), n)
-        run(load_config(f"{folder}/monitor.yaml"), "2026-01-26")
-        os._exit(0)
-    except BaseException as error:
-        print(error, file=sys.stderr, flush=True)
-        os._exit(9)
-
-
-shutil.copy(f"{folder}/start.duckdb", f"{folder}/warm.duckdb")
-os.environ["BQ_MONITOR_WAREHOUSE"] = f"duckdb://{folder}/warm.duckdb"
-run(load_config(f"{folder}/monitor.yaml"), "2026-01-26")  # so that each child finds everything imported and rendered
-n, done = 0, False
-while not done:
-    os.environ["BQ_MONITOR_WAREHOUSE"] = f"duckdb://{folder}/killed_{n}.duckdb"
-    shutil.copy(f"{folder}/start.duckdb", f"{folder}/killed_{n}.duckdb")
-    done = survives(n)
-    if not done and not survives(None):
-        sys.exit(f"the run after one that was killed after {n} writes failed")
-    n += 1
-"""
 TABLES = ("drift_latest", "production_histograms_latest", "open_alerts", "model_health", "runs")
 
 
@@ -117,20 +61,6 @@ def read(path: Path, what: str) -> list[tuple[object, ...]]:
         quoted = ", ".join(f'"{column}"' for column in columns)
         rows = connection.execute(f"SELECT {quoted} FROM {what} ORDER BY ALL").fetchall()
     return [tuple(round(x, 9) if isinstance(x, float) else x for x in row) for row in rows]
-
-
-def test_a_run_killed_anywhere_is_made_good_by_the_next(begun: Path) -> None:
-    """SIGKILL after each write of a run in turn: the next run leaves what an uninterrupted one leaves."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", KILLED_EVERYWHERE, str(begun)], capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    *killed, quiet = sorted(begun.glob("killed_*.duckdb"), key=lambda path: int(path.stem.split("_")[1]))
-    expected = {what: read(quiet, what) for what in TABLES}
-    assert len(killed) == 1 + 6 + 5  # before any; two stretches of three features; BEGIN, three INSERTs, COMMIT
-    assert len(expected["drift_latest"]) == 9  # three windows, the first one restated
-    for path in killed:
-        assert {what: read(path, what) for what in TABLES} == expected, path.name
 
 
 def test_two_runs_at_once_leave_one_set_of_results(begun: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -98,13 +99,16 @@ class DuckDBWarehouse:
         self._run(statement.name, statement.sql, statement.params)
 
     def commit(self, rows: Mapping[Table, Sequence[Row]], *, key: str) -> None:
-        self._connection.execute("BEGIN TRANSACTION")
+        import duckdb
+
+        self._run("write/commit", "BEGIN TRANSACTION")
         try:
             for statement in [statements.insert(self, table, given) for table, given in rows.items() if given]:
                 self._run(statement.name, statement.sql, statement.params)
-            self._connection.execute("COMMIT")
+            self._run("write/commit", "COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            with suppress(duckdb.Error):  # where COMMIT itself failed, nothing is left to roll back
+                self._connection.execute("ROLLBACK")
             raise
 
     def estimate(self, statement: Statement) -> int | None:
