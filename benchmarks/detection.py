@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from bq_monitor.freeze import MIN_LABEL_ROWS, freeze_edges, quantile_grid
-from bq_monitor.measure.divergence import EMPTY_BUCKET_ROWS, Divergences, js_distance, ks_statistic, psi
+from bq_monitor.measure.divergence import EMPTY_BUCKET_ROWS, js_distance, ks_statistic, psi
 from bq_monitor.measure.histogram import NULL, UNSEEN, Buckets, Coarse, Histogram
 from bq_monitor.measure.restlessness import INDEPENDENT, Clumping, Restlessness, clumping_of, restlessness
-from bq_monitor.measure.significance import chi2_test, exceedance
+from bq_monitor.measure.significance import Law, chi2_test
 from bq_monitor.measure.verdict import Pooled, Rule, judge, pool_sparse, settle
 
 Floats = NDArray[np.float64]
@@ -195,9 +195,8 @@ def tested(
 ) -> float:  # fmt: skip
     """The p-value that `judge` gives to these coarse counts."""
     pooled = Pooled(*pool_sparse(buckets, p, q), restless, clumping)
-    found = pooled.evidence(rule.metric, rule, Divergences(), (0, 0))
-    assert found is not None
-    return found.p_value
+    law = pooled.law(rule.metric)
+    return law.p_value(pooled.value(rule.metric), rule.threshold) if law else 1.0
 
 
 @cache
@@ -206,11 +205,8 @@ def critical_distance(rule: Rule, n: int, m: int, n_buckets: int = 2) -> float:
     low, high = 0.0, 1.0
     for _ in range(50):
         middle = (low + high) / 2
-        found = exceedance(
-            "js_distance", middle, rule.threshold, n_buckets=n_buckets, n_baseline=n, n_current=m, alpha=rule.alpha
-        )
-        assert found is not None
-        low, high = (low, middle) if found.p_value * N_FEATURES < rule.alpha else (middle, high)
+        p_value = Law("js_distance", n_buckets, n, m).p_value(middle, rule.threshold)
+        low, high = (low, middle) if p_value * N_FEATURES < rule.alpha else (middle, high)
     return low - 1e-9
 
 

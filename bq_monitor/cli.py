@@ -274,6 +274,29 @@ def _print_run(outcome: RunResult) -> None:
 
 
 @cli.command()
+@click.argument("config")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Another setting, such as detection.threshold=0.15; "
+              "repeat it for more. A key that stands twice gives a variant for each value.")  # fmt: skip
+@click.option("--from", "start", metavar="TIME", help="Only the windows that end after this time...")
+@click.option("--to", "end", metavar="TIME", help="...and not after this one.")
+@json_option
+def replay(config: str, settings: Sequence[str], start: str | None, end: str | None, as_json: bool) -> None:
+    """What would have fired with other settings? Judges stored counts anew; reads no log, writes nothing."""
+    from bq_monitor.config import load_variants
+    from bq_monitor.replay import replay as replay_variants
+    from bq_monitor.tables import replay_table, timeline_table
+
+    replayed = replay_variants(load_variants(config, settings), start, end)
+    if as_json:
+        _print_json([variant.to_dict() for variant in replayed])
+        return
+    _print_table(replay_table(replayed))
+    for variant in replayed:
+        _print_table(timeline_table(variant))
+    print("! event   x drift, not confirmed   . ok   (blank) not evaluated")
+
+
+@cli.command()
 @click.argument("baseline")
 @click.argument("current")
 @click.option("--features", metavar="A,B", help="Columns to compare (default: all but identifiers, times, constants).")
@@ -282,8 +305,10 @@ def _print_run(outcome: RunResult) -> None:
 @click.option("--score", help="Column of the model's score or probability.")
 @click.option("--time", help="Column of the time; not compared.")
 @click.option("--positive", help="Positive class of the prediction.")
+@click.option("--preset", type=click.Choice(["conservative", "balanced", "aggressive"]), default="balanced", show_default=True,
+              help="How eager to be: thresholds and chance of a false alarm.")  # fmt: skip
 @click.option("--psi-threshold", type=float, help="PSI that matters.")
-@click.option("--js-threshold", type=float, help="JS distance that matters (default 0.1).")
+@click.option("--js-threshold", type=float, help="JS distance that matters (default: the preset's).")
 @click.option("--output", type=click.Path(dir_okay=False), help="Write the JSON report here (a file or gs:// path).")
 @click.option("--csv", "csv_path", type=click.Path(dir_okay=False), help="Write each column's scores here (likewise).")
 @json_option

@@ -11,6 +11,7 @@ from bq_monitor.capture import build_reference, profile_columns
 from bq_monitor.config import Feature
 from bq_monitor.errors import InputError
 from bq_monitor.measure.histogram import NULL, OTHER, UNSEEN, Histogram, Moments
+from bq_monitor.measure.presets import PRESETS, PresetName
 from bq_monitor.measure.verdict import (
     Rule,
     Status,
@@ -163,7 +164,7 @@ class Comparison:
 def compare(
     baseline: pd.DataFrame | str | os.PathLike[str], current: pd.DataFrame | str | os.PathLike[str], *, features: Sequence[str] | None = None,
     label: str | None = None, prediction: str | None = None, score: str | None = None, time: str | None = None,
-    positive: Any = None, psi_threshold: float | None = None, js_threshold: float | None = None,
+    positive: Any = None, preset: PresetName = "balanced", psi_threshold: float | None = None, js_threshold: float | None = None,
 ) -> Comparison:  # fmt: skip
     """Compare current data with a baseline, column by column.
 
@@ -174,18 +175,19 @@ def compare(
         label, prediction, score: columns with these roles; compared too, and reported apart.
         time: a column that holds the time; not compared.
         positive: the prediction's positive class, for the positive rate.
-        psi_threshold, js_threshold: the divergence that matters, in PSI or as JS distance (default: JS distance 0.1).
+        preset: `conservative`, `balanced` or `aggressive`: the divergence that matters and the chance of a false alarm.
+        psi_threshold, js_threshold: the divergence that matters instead, in PSI or as JS distance.
 
     Returns:
-        A `Comparison`; a column drifts when its true divergence exceeds the threshold with confidence (alpha 0.01 over
-        all columns together).
+        A `Comparison`; a column drifts when its true divergence exceeds the threshold with confidence (the preset's alpha,
+        balanced 0.01, over all columns together).
 
     Raises:
         InputError: unreadable or empty input, no common column, a column that does not exist, or both thresholds.
     """
     from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 
-    rule = _rule(psi_threshold, js_threshold)
+    rule = _rule(preset, psi_threshold, js_threshold)
     if positive is not None and prediction is None:
         raise InputError(f"compare: positive: got {positive!r} without a prediction; name the prediction's column too.")
     warehouse = DuckDBWarehouse()
@@ -208,15 +210,17 @@ def compare(
     return Comparison(reference.n_rows, n_current, compared, _prediction(compared, positive), max_share_drifted=0.3)
 
 
-def _rule(psi_threshold: float | None, js_threshold: float | None) -> Rule:
+def _rule(preset: PresetName, psi_threshold: float | None, js_threshold: float | None) -> Rule:
+    if preset not in PRESETS:
+        raise InputError(f"compare: preset: got {preset!r}; allowed: {', '.join(PRESETS)}.")
     if psi_threshold is not None and js_threshold is not None:
         raise InputError("compare: psi_threshold and js_threshold: got both; one metric decides, give one of them.")
-    threshold = psi_threshold if psi_threshold is not None else js_threshold
-    if threshold is not None and not 0 < threshold < (float("inf") if psi_threshold is not None else 1):
+    chosen, metric = PRESETS[preset], "psi" if psi_threshold is not None else "js_distance"
+    given = psi_threshold if psi_threshold is not None else js_threshold
+    threshold = chosen.js_distance if given is None else given
+    if not 0 < threshold < (float("inf") if metric == "psi" else 1):
         raise InputError(f"compare: threshold: got {threshold}; allowed: above 0, and for the JS distance below 1.")
-    if psi_threshold is not None:
-        return Rule(metric="psi", threshold=psi_threshold)
-    return Rule(threshold=js_threshold) if js_threshold is not None else Rule()
+    return Rule(metric=metric, threshold=threshold, alpha=chosen.alpha)
 
 
 def _relation(warehouse: DuckDBWarehouse, data: pd.DataFrame | str | os.PathLike[str], place: str) -> Relation:

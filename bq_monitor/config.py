@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -30,6 +31,7 @@ from bq_monitor.measure.verdict import WITH_THRESHOLD, Rule
 from bq_monitor.timegrid import Granule, Grid, Span, parse_moment
 
 NAME = re.compile(r"[a-z0-9_]+")
+_KEY = re.compile(r"[a-z_]+(\.[a-z_]+)*")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB|PB)", re.IGNORECASE)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _POWERS = {unit: 1000**i for i, unit in enumerate(["B", "KB", "MB", "GB", "TB", "PB"])}
@@ -387,6 +389,40 @@ def load_config(path: str | Path) -> MonitorConfig:
             f"{path}: {len(configs)} monitors; this command takes one. Name the file of the monitor that you mean."
         )
     return configs[0]
+
+
+def load_variants(path: str | Path, settings: Sequence[str]) -> list[tuple[dict[str, Any], MonitorConfig]]:
+    """One monitor as it is, and with settings such as `detection.threshold=0.15` in place of what its file says.
+
+    A key that is set several times makes a variant for each of its values, several such keys one for each combination.
+
+    Raises:
+        ConfigError: a variant is not valid. InputError: a setting is not `KEY=VALUE`, or the path is not one monitor.
+    """
+    plain = load_config(path)
+    ((place, data),) = _read(str(path))
+    values: dict[str, list[Any]] = {}
+    for setting in settings:
+        key, _, text = setting.partition("=")
+        if not _KEY.fullmatch(key) or not text:
+            raise InputError(
+                f"--set: got {setting!r}; allowed: KEY=VALUE with a dotted key, as in detection.threshold=0.15"
+            )
+        values.setdefault(key, []).append(_parse(f"--set {key}", text))
+    chosen = (
+        [dict(zip(values, combination, strict=True)) for combination in product(*values.values())] if values else []
+    )
+    return [({}, plain), *((variant, parse_config(_with(data, variant), place)) for variant in chosen)]
+
+
+def _with(data: Any, settings: Mapping[str, Any]) -> Any:
+    """A document with the values at dotted keys replaced."""
+    for key, value in settings.items():
+        nested: Any = value
+        for part in reversed(key.split(".")):
+            nested = {part: nested}
+        data = _merged(data, nested)
+    return data
 
 
 def _refuse_twice(configs: Sequence[MonitorConfig]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bq_monitor.config import MonitorConfig
 from bq_monitor.counting import countable
-from bq_monitor.measure.histogram import Coarse, Counts
+from bq_monitor.measure.histogram import Counts
 from bq_monitor.measure.restlessness import clumping_of, restlessness
 from bq_monitor.reference import FeatureReference, Reference
 from bq_monitor.scan import Counted, Scan, TimeRange, digest, histogram_from_row
@@ -52,7 +52,7 @@ def _daily(engine: Warehouse, scan: Scan, features: tuple[Counted, ...], referen
     """Coarse counts of each feature, shape `(days, buckets)`, in the order of time."""
     by_name: dict[str, FeatureReference] = {f.name: f for f in reference.features}
     buckets = {item.name: item.buckets for item in features}
-    coarse = {name: Coarse.of(by_name[name].histogram, by_name[name].n_bins) for name in buckets}
+    coarse = {name: by_name[name].coarse for name in buckets}
     days: dict[str, dict[datetime, Counts]] = {}
     for statement in scan.statements(engine.dialect):
         for row in engine.query(statement):

@@ -122,7 +122,9 @@ def execute(
         store_counts(warehouse, plan, count, relation, run_id)
     store_emptied(warehouse, plan, relation, run_id)
     evidence = read_evidence(warehouse, config, plan.judgements)
-    results = judge_windows(config, plan.judgements, evidence, _why_not(config, relation), partial(progress, "judge"))
+    results = judge_windows(
+        config, plan.judgements, evidence, why_not=_why_not(config, relation), progress=partial(progress, "judge")
+    )
     events = [event for found in by_judgement(results).values() for event in events_of(found, config, evidence.history)]
     outcome = RunResult(
         config.monitor, run_id, asked.as_of, tuple(results), tuple(events),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import log, sqrt
 
 from bq_monitor.config import MonitorConfig
@@ -11,7 +12,7 @@ from bq_monitor.history import WINDOWS_OF_TREND, History, Past
 from bq_monitor.measure.histogram import Histogram
 from bq_monitor.measure.restlessness import Clumping, clumping_of
 from bq_monitor.measure.trend import trend
-from bq_monitor.measure.verdict import Verdict, judge, not_evaluated, settle
+from bq_monitor.measure.verdict import Compared, Verdict, compared, not_evaluated, settle
 from bq_monitor.plan import Judgement
 from bq_monitor.reference import FeatureReference, Reference
 from bq_monitor.results import DriftResult
@@ -25,38 +26,51 @@ Judged = Callable[[int, int], None]
 
 
 def judge_windows(
-    config: MonitorConfig, judgements: Sequence[Judgement], evidence: Evidence, why_not: WhyNot, progress: Judged
+    config: MonitorConfig,
+    judgements: Sequence[Judgement],
+    evidence: Evidence,
+    *,
+    why_not: WhyNot = lambda feature: None,
+    progress: Judged = lambda done, total: None,
+    is_brief: bool = False,
 ) -> list[DriftResult]:
     """Judge every expected feature of every window, oldest first; p-values are corrected over the tests of each window.
 
-    `evidence.history` grows by what is found.
+    `evidence.history` grows by what is found. Brief verdicts have a status and a drift score, no metrics, words or trend.
     """
     pending: dict[Window, list[DriftResult]] = {}
     for i, judgement in enumerate(judgements):
         progress(i, len(judgements))
-        pending.setdefault(judgement.window, []).extend(_Judge(config, i, judgement, evidence, why_not).results())
+        pending.setdefault(judgement.window, []).extend(
+            _Judge(config, i, judgement, evidence, why_not, is_brief).results()
+        )
     results: list[DriftResult] = []
     for window in sorted(pending):
         settled = settle([result.verdict for result in pending[window]], config.alpha)
         found = [replace(result, verdict=v) for result, v in zip(pending[window], settled, strict=True)]
-        results += [_with_trend(result, evidence.history) for result in found]
+        results += found if is_brief else [_with_trend(result, evidence.history) for result in found]
         for result in found:
             evidence.history.add(result.series, window, Past(result.verdict.status, result.verdict.drift_score))
     return results
 
 
+@dataclass
 class _Judge:
     """The verdicts on one window."""
 
-    def __init__(
-        self, config: MonitorConfig, index: int, judgement: Judgement, evidence: Evidence, why_not: WhyNot
-    ) -> None:
-        self._config, self._index, self._judgement = config, index, judgement
-        self._evidence, self._why_not = evidence, why_not
-        self._thresholds = {f.name: f.threshold for f in config.declared_features() if f.threshold}
+    config: MonitorConfig
+    index: int
+    judgement: Judgement
+    evidence: Evidence
+    why_not: WhyNot
+    is_brief: bool
+
+    @cached_property
+    def _thresholds(self) -> dict[str, float]:
+        return {f.name: f.threshold for f in self.config.declared_features() if f.threshold}
 
     def results(self) -> Iterator[DriftResult]:
-        reference, config, judgement = self._judgement.reference, self._config, self._judgement
+        reference, config, judgement = self.judgement.reference, self.config, self.judgement
         if reference is None:
             names = [feature.name for feature in config.declared_features()] or ["*"]
             verdict = not_evaluated(judgement.reason or "no reference")
@@ -71,24 +85,34 @@ class _Judge:
             yield DriftResult(judgement, name, "feature", None, verdict)
 
     def _verdict(self, reference: Reference, feature: FeatureReference, baseline: str) -> Verdict:
-        frozen = feature.histogram
-        current = self._evidence.histogram(self._index, CURRENT, feature)
-        why_not = self._why_not(feature)
-        if why_not and (current is None or current.n_rows < self._judgement.n_rows):
-            return not_evaluated(why_not, n_baseline=frozen.n_rows)
+        pair = self._compared(reference, feature, baseline)
+        if isinstance(pair, Verdict):
+            return pair
+        rule = self.config.rule(self._thresholds.get(feature.name), feature.n_bins)
+        return pair.verdict(rule, is_brief=self.is_brief)
+
+    def _compared(self, reference: Reference, feature: FeatureReference, baseline: str) -> Compared | Verdict:
+        """Both sides of one feature, or the verdict that says why there are none."""
+        key = (self.index, feature.name, baseline)
+        if key in self.evidence.compared:
+            return self.evidence.compared[key]
+        frozen, current = feature.histogram, self.evidence.histogram(self.index, CURRENT, feature)
+        n_current = current.n_rows if current else 0
+        if (reason := self.why_not(feature)) and n_current < max(1, self.judgement.n_rows):
+            return not_evaluated(reason, n_baseline=frozen.n_rows)
         before, days = self._baseline(reference, feature, baseline)
         if isinstance(before, str):
-            return not_evaluated(before, n_current=current.n_rows if current else 0)
-        return judge(
+            return not_evaluated(before, n_current=n_current)
+        pair = self.evidence.compared[key] = compared(
             before,
             Histogram.empty(frozen.buckets) if current is None else current,
-            self._config.rule(self._thresholds.get(feature.name), feature.n_bins),
-            frozen=frozen,
+            feature.coarse,
             unseen_known=feature.known_complete,
             n_singletons=feature.n_singletons if baseline == "training" else 0,
-            restless=self._evidence.restlessness(reference, feature),
-            clumping=Clumping(days, clumping_of(self._judgement.days)),
+            restless=self.evidence.restlessness(reference, feature),
+            clumping=Clumping(days, clumping_of(self.judgement.days)),
         )
+        return pair
 
     def _baseline(
         self, reference: Reference, feature: FeatureReference, baseline: str
@@ -101,8 +125,8 @@ class _Judge:
             found = {f.name: f.histogram for f in promoted.features} if promoted else {}
             counted = found.get(feature.name, "nothing promoted: run 'bq-monitor reference promote'")
             return counted, promoted.clumping if promoted else 0.0
-        days = {past.baseline.name: past.days for past in self._judgement.past}[baseline]
-        histogram = self._evidence.histogram(self._index, baseline, feature)
+        days = {past.baseline.name: past.days for past in self.judgement.past}[baseline]
+        histogram = self.evidence.histogram(self.index, baseline, feature)
         return histogram or f"no counts of the baseline {baseline} yet", clumping_of(days)
 
 

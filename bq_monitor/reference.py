@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from bq_monitor.measure.histogram import Buckets, Histogram, Kind
+from bq_monitor.measure.histogram import Buckets, Coarse, Histogram, Kind
 from bq_monitor.measure.restlessness import Restlessness
 from bq_monitor.scan import Counted, counted, digest, histogram_from_row
 from bq_monitor.warehouse import statements
@@ -46,6 +47,11 @@ class FeatureReference:
     @property
     def kind(self) -> Kind:
         return self.histogram.buckets.kind
+
+    @cached_property
+    def coarse(self) -> Coarse:
+        """The coarse buckets that it fixes."""
+        return Coarse.of(self.histogram, self.n_bins)
 
     def counted(self, relation: Relation, expression: str | None = None) -> Counted | str:
         """This feature ready to be counted in a log, or the reason why it cannot be."""

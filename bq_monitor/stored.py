@@ -10,8 +10,9 @@ import numpy as np
 
 from bq_monitor.config import MonitorConfig
 from bq_monitor.history import WINDOWS_OF_TREND, History, Past, Series
-from bq_monitor.measure.histogram import Coarse, Histogram
+from bq_monitor.measure.histogram import Histogram
 from bq_monitor.measure.restlessness import Restlessness, restlessness
+from bq_monitor.measure.verdict import Compared
 from bq_monitor.plan import Judgement
 from bq_monitor.reference import FeatureReference, Reference
 from bq_monitor.scan import histogram_from_row, scan_definition_id
@@ -26,11 +27,15 @@ CURRENT = ""
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything stored that verdicts are made of: `sums` of the windows, `restless` by reference and feature, `history`."""
+    """Everything stored that verdicts are made of: `sums` of the windows, `restless` by reference and feature, `history`.
+
+    `compared` keeps what was measured, by the index of the judgement, feature and baseline: another rule judges the same pair.
+    """
 
     sums: Sums = field(default_factory=dict)
     restless: Mapping[tuple[str, str], Restlessness | None] = field(default_factory=dict)
     history: History = field(default_factory=History)
+    compared: dict[tuple[int, str, str], Compared] = field(default_factory=dict)
 
     def histogram(self, index: int, side: str, feature: FeatureReference) -> Histogram | None:
         """The counts of one feature; None where none are stored."""
@@ -99,7 +104,7 @@ def read_restlessness(
 
 
 def _of_days(feature: FeatureReference, rows: Sequence[Row], config: MonitorConfig) -> Restlessness | None:
-    buckets, coarse = feature.histogram.buckets, Coarse.of(feature.histogram, feature.n_bins)
+    buckets, coarse = feature.histogram.buckets, feature.coarse
     days: dict[object, Histogram] = {}
     for row in rows:
         pairs = [(int(item["bucket"]), int(item["n"])) for item in row["buckets"]]

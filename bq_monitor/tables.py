@@ -6,13 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bq_monitor.replay import WORST_FIRST
 from bq_monitor.results import by_judgement
+
+MAX_MARKS = 100
+_MARKS = {"event": "!", "drift": "x", "ok": ".", "not_evaluated": " "}
 
 if TYPE_CHECKING:
     from bq_monitor.comparison import Comparison
     from bq_monitor.demo import DemoResult
     from bq_monitor.reference import Reference
-    from bq_monitor.results import RunResult
+    from bq_monitor.replay import Replayed
+    from bq_monitor.results import DriftResult, RunResult
 
 
 @dataclass(frozen=True)
@@ -47,11 +52,12 @@ def reference_table(reference: Reference) -> TextTable:
             f"{f.histogram.n_rows:,}",
             f"{f.histogram.n_null:,}",
             str(f.histogram.buckets.n_regular),
+            _number(f.restless.correlation) if f.restless else "",
         )
         for f in reference.features
     ]
     title = f"Reference {reference.reference_id} of {reference.monitor}, version {reference.model_version}"
-    return TextTable(title, ("feature", "kind", "role", "rows", "null", "buckets"), rows)
+    return TextTable(title, ("feature", "kind", "role", "rows", "null", "buckets", "day correlation"), rows)
 
 
 def references_table(references: Sequence[Reference]) -> TextTable:
@@ -70,37 +76,86 @@ def references_table(references: Sequence[Reference]) -> TextTable:
     return TextTable("References", ("monitor", "version", "reference", "captured (UTC)", "rows", "features"), rows)
 
 
+def replay_table(replayed: Sequence[Replayed]) -> TextTable:
+    """What each variant would have found, a line a variant."""
+    rows = []
+    for variant in replayed:
+        fired = {event.feature for event in variant.events if event.feature}
+        first = min((event.judgement.window.end for event in variant.events), default=None)
+        n_drift = sum(result.verdict.status == "drift" for result in variant.results)
+        counts = (str(len(variant.windows)), str(n_drift), str(len(variant.events)))
+        rows.append((variant.name, *counts, f"{first:%Y-%m-%d}" if first else "", ", ".join(sorted(fired))))
+    head = ("settings", "windows", "drift verdicts", "events", "first event", "features with events")
+    return TextTable("What would have fired", head, rows)
+
+
+def timeline_table(variant: Replayed) -> TextTable:
+    """One variant over time, a line a feature; neighbouring windows share a mark where there are many."""
+    windows = variant.windows
+    size = -(-len(windows) // MAX_MARKS) or 1
+    groups = [windows[i : i + size] for i in range(0, len(windows), size)]
+    rows = []
+    for feature, statuses in variant.statuses().items():
+        worst = (min((statuses.get(w, "not_evaluated") for w in group), key=WORST_FIRST.index) for group in groups)
+        rows.append((feature, "".join(_MARKS[status] for status in worst)))
+    ends = f"{windows[0].end:%Y-%m-%d} .. {windows[-1].end:%Y-%m-%d}" if windows else "no window"
+    per_mark = f", {size} windows a mark" if size > 1 else ""
+    return TextTable(variant.name, ("feature", ends + per_mark), rows)
+
+
 def run_table(outcome: RunResult) -> TextTable:
     """What a run found: a line a feature, or, when it caught up on several windows, a line a window."""
     if len(outcome.windows) > 1:
         return _windows_table(outcome)
-    versions = {r.judgement.model_version for r in outcome.results}
+    more = _told_apart(outcome)
     rows = [
         (
-            r.feature, *([r.judgement.model_version] if len(versions) > 1 else []), r.verdict.status, _number(r.verdict.drift_score),
+            r.feature, *more(r), r.verdict.status, _number(r.verdict.drift_score),
             _number(r.verdict.divergences.js_distance), f"{r.verdict.n_current:,}", r.verdict.reason or "",
         )
         for r in outcome.results
     ]  # fmt: skip
     (window,) = outcome.windows
     title = f"{outcome.monitor}: {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC"
-    version = ("version",) if len(versions) > 1 else ()
-    return TextTable(title, ("feature", *version, "status", "drift score", "JS distance", "rows", "reason"), rows)
+    return TextTable(title, ("feature", *more.head, "status", "drift score", "JS distance", "rows", "reason"), rows)
 
 
 def _windows_table(outcome: RunResult) -> TextTable:
     rows = []
     for (window, version), found in by_judgement(outcome.results).items():
-        drifted = [r.feature for r in found if r.verdict.status == "drift"]
+        drifted = [_with_baseline(r) for r in found if r.verdict.status == "drift"]
         missed = [r for r in found if r.verdict.status == "not_evaluated"]
         why = "; ".join(sorted({r.verdict.reason or "" for r in missed}))
-        names = "all" if len(missed) == len(found) else ", ".join(r.feature for r in missed)
+        names = "all" if len(missed) == len(found) else ", ".join(_with_baseline(r) for r in missed)
         rows.append((
             f"{window.start:%Y-%m-%d %H:%M}", f"{window.end:%Y-%m-%d %H:%M}", version, f"{max(r.verdict.n_current for r in found):,}",
             ", ".join(drifted), f"{names}: {why}" if missed else "",
         ))  # fmt: skip
     title = f"{outcome.monitor}: {len(outcome.windows)} windows (UTC)"
     return TextTable(title, ("from", "to", "version", "rows", "drifted", "not evaluated"), rows)
+
+
+@dataclass(frozen=True)
+class _Apart:
+    """The columns that tell results of one window apart, where there is more than one version or baseline."""
+
+    head: tuple[str, ...]
+
+    def __call__(self, result: DriftResult) -> tuple[str, ...]:
+        values = {"version": result.judgement.model_version, "baseline": result.baseline}
+        return tuple(values[name] for name in self.head)
+
+
+def _told_apart(outcome: RunResult) -> _Apart:
+    seen = {
+        "version": {r.judgement.model_version for r in outcome.results},
+        "baseline": {r.baseline for r in outcome.results},
+    }
+    return _Apart(tuple(name for name, values in seen.items() if len(values) > 1))
+
+
+def _with_baseline(result: DriftResult) -> str:
+    return result.feature if result.baseline == "training" else f"{result.feature} ({result.baseline})"
 
 
 def comparison_table(result: Comparison) -> TextTable:

@@ -39,10 +39,11 @@ def events_of(results: Sequence[DriftResult], config: MonitorConfig, history: Hi
 
     Drift is confirmed by `detection.confirm`: in so many of the last windows that do not overlap, this one included.
     """
-    confirm, judged = config.detection.confirm, {id(r): _n_drifted(r, config, history) for r in results}
-    drifted = [r for r in results if r.verdict.status == "drift" and judged[id(r)] >= confirm.k]
-    found = [_event(result, judged[id(result)], confirm) for result in drifted] + _slow(results, config)
-    verdicts = [r.verdict for r in worst(results, {id(r) for r in drifted})]
+    confirm = config.detection.confirm
+    counted = ((r, _n_drifted(r, config, history)) for r in results if r.verdict.status == "drift")
+    confirmed = [(result, n) for result, n in counted if n >= confirm.k]
+    found = [_event(result, n, confirm) for result, n in confirmed] + _slow(results, config)
+    verdicts = [r.verdict for r in worst(results, {id(result) for result, _ in confirmed})]
     if results and dataset_drifted(verdicts, config.detection.share_drifted):
         message = dataset_sentence(verdicts, config.detection.share_drifted)
         found.append(Event(results[0].judgement, "dataset_drift", "critical", message))
@@ -63,9 +64,9 @@ def worst(results: Sequence[DriftResult], confirmed: set[int] | None = None) -> 
 
 
 def _n_drifted(result: DriftResult, config: MonitorConfig, history: History) -> int:
-    """Drifted windows among the last that do not overlap, this one included."""
+    """Drifted windows among the last that do not overlap, this one, which drifted, included."""
     before = history.before(result.series, result.judgement.window, config.detection.confirm.n - 1)
-    return (result.verdict.status == "drift") + sum(past.status == "drift" for _, past in before)
+    return 1 + sum(past.status == "drift" for _, past in before)
 
 
 def _slow(results: Sequence[DriftResult], config: MonitorConfig) -> list[Event]:

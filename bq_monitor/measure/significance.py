@@ -16,69 +16,77 @@ from numpy.typing import ArrayLike
 
 from bq_monitor.measure.restlessness import Widening
 
+_CANCELS = 1e-5
+"""Below this the complement of a probability keeps fewer than ten digits."""
 _FACTORS = {"js_distance": 8 * float(np.log(2)), "psi": 1.0}
 
 
 @dataclass(frozen=True)
-class Exceedance:
-    """How sure one may be that a true divergence exceeds a threshold.
-
-    Args:
-        p_value: probability, 0..1, of a divergence at least this large if the true one equals the threshold.
-        noise_floor: what the metric shows on average without any change, at these sample sizes.
-        lower, upper: confidence bounds of the true divergence, each one-sided at `alpha`; lower <= observed <= upper.
-        corrected: the divergence less what chance gives, floored at 0.
-    """
-
-    p_value: float
-    noise_floor: float
-    lower: float
-    upper: float
-    corrected: float
-
-
-def exceedance(
-    metric: str, value: float, threshold: float, *, n_buckets: int, n_baseline: int, n_current: int, alpha: float,
-    wide: Widening | None = None,
-) -> Exceedance | None:  # fmt: skip
-    """Test "the true `metric` is above `threshold`" from the observed `value` and the sample sizes.
+class Law:
+    """The law of an observed divergence at given sample sizes; the module says which.
 
     Args:
         metric: `js_distance` (0..1, base 2) or `psi` (nats).
-        n_buckets: buckets with rows on either side; the degrees of freedom are one less.
+        n_buckets: buckets with rows on either side, at least 2; the degrees of freedom are one less.
+        n_baseline, n_current: rows, at least 1.
         wide: what the restlessness of days does to the statistic, where it is known; otherwise rows count as independent.
-
-    Returns:
-        None when a side is empty. With a single bucket nothing can differ: p-value 1, bounds 0.
     """
-    from scipy import special
 
-    if not n_baseline or not n_current:
-        return None
-    if n_buckets < 2:
-        return Exceedance(1.0, 0.0, 0.0, 0.0, 0.0)
-    power = 2 if metric == "js_distance" else 1  # a distance is the square root of a divergence
-    scale = _FACTORS[metric] * n_baseline * n_current / (n_baseline + n_current)
-    wide = wide or Widening(1.0, n_buckets - 1.0)
-    scale, df = scale / wide.scale, wide.df
-    statistic = scale * value**power
-    central = float(special.chdtrc(df, statistic))  # the chance of a statistic this large without any change
-    with np.errstate(all="ignore"):
-        p_value = _survival(statistic, df, scale * threshold**power) if threshold else central
-        lower = _noncentrality(float(special.chndtrinc(statistic, df, 1 - alpha))) if central < alpha else 0.0
-        upper = _noncentrality(float(special.chndtrinc(statistic, df, alpha))) if 1 - central > alpha else 0.0
+    metric: str
+    n_buckets: int
+    n_baseline: int
+    n_current: int
+    wide: Widening | None = None
 
-    def unit(t: float) -> float:
-        return float((t / scale) ** (1 / power))
+    @property
+    def df(self) -> float:
+        return self.wide.df if self.wide else self.n_buckets - 1.0
 
-    limit = 1.0 if metric == "js_distance" else float("inf")
-    return Exceedance(
-        p_value=min(1.0, max(0.0, p_value)),
-        noise_floor=min(limit, unit(df)),
-        lower=min(limit, unit(lower)),
-        upper=min(limit, max(value, unit(upper))),
-        corrected=min(limit, unit(max(0.0, statistic - df))),
-    )
+    @property
+    def noise_floor(self) -> float:
+        """What the metric shows on average without any change."""
+        return self._unit(self.df)
+
+    def p_value(self, value: float, threshold: float) -> float:
+        """The chance, 0..1, of a value at least this large if the true one equals the threshold (0: of any change)."""
+        from scipy import special
+
+        statistic = self._statistic(value)
+        with np.errstate(all="ignore"):
+            if not threshold:
+                return float(special.chdtrc(self.df, statistic))
+            return min(1.0, max(0.0, _survival(statistic, self.df, self._statistic(threshold))))
+
+    def bounds(self, value: float, alpha: float) -> tuple[float, float]:
+        """Confidence bounds of the true value, each one-sided at `alpha`; lower <= value <= upper."""
+        from scipy import special
+
+        df, statistic = self.df, self._statistic(value)
+        central = float(special.chdtrc(df, statistic))  # the chance of a statistic this large without any change
+        with np.errstate(all="ignore"):
+            lower = _noncentrality(float(special.chndtrinc(statistic, df, 1 - alpha))) if central < alpha else 0.0
+            upper = _noncentrality(float(special.chndtrinc(statistic, df, alpha))) if 1 - central > alpha else 0.0
+        return self._unit(lower), max(value, self._unit(upper))
+
+    def corrected(self, value: float) -> float:
+        """The value less what chance gives, floored at 0."""
+        return self._unit(max(0.0, self._statistic(value) - self.df))
+
+    @property
+    def _scale(self) -> float:
+        scale = _FACTORS[self.metric] * self.n_baseline * self.n_current / (self.n_baseline + self.n_current)
+        return scale / self.wide.scale if self.wide else scale
+
+    @property
+    def _power(self) -> int:
+        return 2 if self.metric == "js_distance" else 1  # a distance is the square root of a divergence
+
+    def _statistic(self, value: float) -> float:
+        return self._scale * value**self._power
+
+    def _unit(self, statistic: float) -> float:
+        limit = 1.0 if self.metric == "js_distance" else float("inf")
+        return min(limit, float((statistic / self._scale) ** (1 / self._power)))
 
 
 def ks_p_value(statistic: float, n_baseline: float, n_current: float) -> float | None:
@@ -101,14 +109,15 @@ def chi2_test(baseline: ArrayLike, current: ArrayLike) -> tuple[float, float] | 
 
     Source: Pearson (1900); `scipy.stats.chi2_contingency(correction=False)`.
     """
-    from scipy import stats
+    from scipy import special
 
     table = np.array([baseline, current], dtype=np.float64)
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] < 2 or not (table.sum(axis=1) > 0).all():
         return None
-    result = stats.chi2_contingency(table, correction=False)
-    return float(result.statistic), float(result.pvalue)
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+    statistic = float(((table - expected) ** 2 / expected).sum())
+    return statistic, float(special.chdtrc(table.shape[1] - 1, statistic))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -127,15 +136,22 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _survival(statistic: float, df: float, noncentrality: float) -> float:
-    """P(noncentral chi-square >= statistic), each half from the function that is accurate there.
+    """P(noncentral chi-square >= statistic): the complement where that is accurate, far above the mean the sum of what it is a
+    mixture of: central laws of df + 2k degrees, k Poisson of mean noncentrality / 2; of that sum the terms about its largest.
 
-    Far below the mean `ncx2.sf` overflows (scipy 1.17); far above it `1 - chndtr` cancels.
+    Source: Fisher (1928); Johnson, Kotz and Balakrishnan (1995), eq. 29.3.
     """
-    from scipy import special, stats
+    from scipy import special
 
-    if statistic < df + noncentrality:
-        return 1.0 - float(special.chndtr(statistic, df, noncentrality))
-    return float(stats.ncx2.sf(statistic, df, noncentrality))
+    complement = 1.0 - float(special.chndtr(statistic, df, noncentrality))
+    if complement > _CANCELS or statistic < df + noncentrality:
+        return complement
+    mean = noncentrality / 2
+    largest = -df / 4 + np.sqrt(df**2 / 16 + mean * statistic / 2)
+    width = 50 + 12 * np.sqrt(largest)
+    k = np.arange(max(0, int(largest - width)), int(largest + width) + 1, dtype=np.float64)
+    weights = np.exp(special.xlogy(k, mean) - mean - special.gammaln(k + 1))
+    return float((weights * special.chdtrc(df + 2 * k, statistic)).sum())
 
 
 def _noncentrality(value: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ from bq_monitor.measure.divergence import METRIC_VERSION, Divergences, js_distan
 from bq_monitor.measure.explanation import Shift, explain
 from bq_monitor.measure.histogram import NULL, ORDERED, OTHER, UNSEEN, Buckets, Coarse, Counts, Histogram
 from bq_monitor.measure.restlessness import INDEPENDENT, Clumping, Restlessness, Widening, effective_rows, widening
-from bq_monitor.measure.significance import Exceedance, chi2_test, exceedance, holm, ks_p_value
+from bq_monitor.measure.significance import Law, chi2_test, holm, ks_p_value
 
 MIN_EXPECTED = 10
 """Expected rows below which a label is pooled: twice Cochran's five, as labels get listed by counts that luck made large."""
@@ -47,11 +48,6 @@ class Rule:
     alpha: float = 0.01
     min_rows: int = 50
     n_bins: int = 10
-
-    def metric_for(self, divergences: Divergences) -> str:
-        """The deciding metric of a feature: one without order has no KS statistic, chi-square decides for it."""
-        is_unordered = self.metric == "ks_statistic" and divergences.ks_statistic is None
-        return "chi2_statistic" if is_unordered else self.metric
 
 
 @dataclass(frozen=True)
@@ -116,16 +112,33 @@ def judge(
     current: Histogram,
     rule: Rule,
     *,
-    frozen: Histogram | None = None,
     unseen_known: bool = True,
     n_singletons: int = 0,
     restless: Restlessness | None = None,
     clumping: Clumping = INDEPENDENT,
 ) -> Verdict:
-    """Measure one feature; the status is `ok` until `settle` has seen all p-values of the window.
+    """Measure one feature; the status is `ok` until `settle` has seen all p-values of the window. Arguments as of `compared`."""
+    pair = compared(
+        baseline, current, Coarse.of(baseline, rule.n_bins),
+        unseen_known=unseen_known, n_singletons=n_singletons, restless=restless, clumping=clumping,
+    )  # fmt: skip
+    return pair.verdict(rule)
+
+
+def compared(
+    baseline: Histogram,
+    current: Histogram,
+    coarse: Coarse,
+    *,
+    unseen_known: bool = True,
+    n_singletons: int = 0,
+    restless: Restlessness | None = None,
+    clumping: Clumping = INDEPENDENT,
+) -> Compared:
+    """Two histograms ready to be judged by any rule.
 
     Args:
-        frozen: the training counts, which fix the coarse buckets; None where these are the baseline.
+        coarse: the coarse buckets that the training data fix.
         unseen_known: False when the reference keeps no complete set of known labels, so that unseen ones cannot be told.
         n_singletons: baseline rows (counted as OTHER) whose label occurs once: so many unseen labels are no surprise. Fewer
             than that are none either: the baseline expects at most the share of unseen rows that the window has.
@@ -133,35 +146,93 @@ def judge(
         clumping: how the rows of both sides lie in days.
     """
     n, m = baseline.n_rows, current.n_rows
-    if (few := _too_few_rows(n, m, rule.min_rows)) is not None:
-        return not_evaluated(few, n_baseline=n, n_current=m)
-    expected = min(n_singletons, round(n * current.n_of(UNSEEN) / m))
-    baseline = baseline.expecting_unseen(expected)
-    coarse = Coarse.of(frozen or baseline, rule.n_bins)
-    p, q = coarse.counts(baseline), coarse.counts(current)
-    divergences = measure(baseline, current, coarse)
-    chi2 = chi2_test(p, q)
-    pooled = Pooled(*pool_sparse(baseline.buckets, p, q), restless, clumping)
-    metric = rule.metric_for(divergences)
-    finite = _n_finite(baseline), _n_finite(current)
-    evidence = pooled.evidence(metric, rule, divergences, finite)
-    assert evidence is not None  # noqa: S101 - both sides have rows here
-    has_threshold = metric in WITH_THRESHOLD
-    return Verdict(
-        status="ok", n_baseline=n, n_current=m, metric=metric, threshold=rule.threshold if has_threshold else None,
-        alpha=rule.alpha, divergences=divergences,
-        n_effective=effective_rows(restless.correlation if restless else 0.0, clumping.current, m),
-        day_correlation=restless.correlation if restless else None,
-        ks_p_value=None if divergences.ks_statistic is None else ks_p_value(divergences.ks_statistic, *finite),
-        chi2_statistic=chi2[0] if chi2 else None, chi2_p_value=chi2[1] if chi2 else None,
-        null_share_baseline=baseline.share_of(NULL), null_share_current=current.share_of(NULL),
-        unseen_share=None if baseline.buckets.numeric or not unseen_known else current.share_of(UNSEEN),
-        noise_floor=evidence.noise_floor if has_threshold else None,
-        lower=evidence.lower if has_threshold else None, upper=evidence.upper if has_threshold else None,
-        drift_score=pooled.drift_score(), p_value=evidence.p_value,
-        shifts=explain(baseline.buckets, coarse, p, q),
-        contributions=_contributions(coarse, p, q),
-    )  # fmt: skip
+    if n and m:
+        baseline = baseline.expecting_unseen(min(n_singletons, round(n * current.n_of(UNSEEN) / m)))
+    return Compared(baseline, current, coarse, unseen_known, restless, clumping)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A baseline and a window in the same coarse buckets; what is dear is measured when it is asked for, and once."""
+
+    baseline: Histogram
+    current: Histogram
+    coarse: Coarse
+    unseen_known: bool
+    restless: Restlessness | None
+    clumping: Clumping
+
+    def verdict(self, rule: Rule, *, is_brief: bool = False) -> Verdict:
+        """The verdict by a rule, its status not yet settled; a brief one has what settles it, and no other metric."""
+        n, m = self.baseline.n_rows, self.current.n_rows
+        if (few := _too_few_rows(n, m, rule.min_rows)) is not None:
+            return not_evaluated(few, n_baseline=n, n_current=m)
+        metric, p_value = self._decided(rule)
+        has_threshold = metric in WITH_THRESHOLD
+        verdict = Verdict(
+            "ok", n_baseline=n, n_current=m, metric=metric, threshold=rule.threshold if has_threshold else None,
+            alpha=rule.alpha, drift_score=self.drift_score, p_value=p_value,
+        )  # fmt: skip
+        return verdict if is_brief else self._with_evidence(verdict)
+
+    def _decided(self, rule: Rule) -> tuple[str, float]:
+        """The deciding metric of this feature, and its p-value; one without order has no KS statistic: chi-square decides."""
+        if rule.metric in WITH_THRESHOLD:
+            law = self.pooled.law(rule.metric)
+            return rule.metric, law.p_value(self.pooled.value(rule.metric), rule.threshold) if law else 1.0
+        if rule.metric == "ks_statistic" and self.divergences.ks_statistic is not None:
+            return "ks_statistic", self._ks_p_value(self.divergences.ks_statistic)
+        return "chi2_statistic", self.pooled.chi2_p_value()
+
+    def _with_evidence(self, verdict: Verdict) -> Verdict:
+        baseline, current, restless, divergences = self.baseline, self.current, self.restless, self.divergences
+        p, q = self.counts
+        chi2 = chi2_test(p, q)
+        floor, lower, upper = self.pooled.limits(str(verdict.metric), verdict.alpha or 0.0)
+        return replace(
+            verdict, divergences=divergences, noise_floor=floor, lower=lower, upper=upper,
+            n_effective=effective_rows(restless.correlation if restless else 0.0, self.clumping.current, verdict.n_current),
+            day_correlation=restless.correlation if restless else None,
+            ks_p_value=None if divergences.ks_statistic is None else ks_p_value(divergences.ks_statistic, *self.finite),
+            chi2_statistic=chi2[0] if chi2 else None, chi2_p_value=chi2[1] if chi2 else None,
+            null_share_baseline=baseline.share_of(NULL), null_share_current=current.share_of(NULL),
+            unseen_share=None if baseline.buckets.numeric or not self.unseen_known else current.share_of(UNSEEN),
+            shifts=explain(baseline.buckets, self.coarse, p, q), contributions=_contributions(self.coarse, p, q),
+        )  # fmt: skip
+
+    @cached_property
+    def counts(self) -> tuple[Counts, Counts]:
+        """Coarse counts of both sides."""
+        return self.coarse.counts(self.baseline), self.coarse.counts(self.current)
+
+    @cached_property
+    def divergences(self) -> Divergences:
+        return measure(self.baseline, self.current, self.coarse)
+
+    @cached_property
+    def pooled(self) -> Pooled:
+        """What the test is made of."""
+        return Pooled(*pool_sparse(self.baseline.buckets, *self.counts), self.restless, self.clumping)
+
+    @cached_property
+    def drift_score(self) -> float:
+        """JS distance less what chance gives at these sample sizes, 0..1: comparable between small and large windows."""
+        law = self.pooled.law("js_distance")
+        return law.corrected(self.pooled.value("js_distance")) if law else 0.0
+
+    @property
+    def finite(self) -> tuple[int, int]:
+        """Rows in regular buckets on both sides, which KS is about."""
+        return _n_finite(self.baseline), _n_finite(self.current)
+
+    def _ks_p_value(self, statistic: float) -> float:
+        clumps = self.clumping.baseline, self.clumping.current
+        correlation = (
+            self.restless.along_a_line if self.restless else 0.0
+        )  # a shift of the whole order is one direction
+        n, m = (effective_rows(correlation, clump, rows) for clump, rows in zip(clumps, self.finite, strict=True))
+        found = ks_p_value(statistic, n, m)
+        return 1.0 if found is None else found
 
 
 def settle(verdicts: Sequence[Verdict], alpha: float) -> list[Verdict]:
@@ -228,68 +299,57 @@ def _neighbours(buckets: Buckets, expected: NDArray[np.float64]) -> NDArray[np.i
 
 @dataclass(frozen=True)
 class Pooled:
-    """What a test is made of: the pooled coarse counts of both sides, and what their rows are worth."""
+    """What a test is made of: the pooled coarse counts of both sides, each with rows, and what their rows are worth."""
 
     baseline: Counts
     current: Counts
     restless: Restlessness | None = None
     clumping: Clumping = INDEPENDENT
 
-    def evidence(self, metric: str, rule: Rule, divergences: Divergences, finite: tuple[int, int]) -> Exceedance | None:
-        """How sure the deciding metric is; `finite` are the rows in regular buckets on both sides, which KS is about."""
-        if metric == "ks_statistic":
-            return _any_change(self._ks(divergences.ks_statistic, finite))
-        if metric == "chi2_statistic":
-            return _any_change(self._chi2())
-        return self._exceedance(metric, rule.threshold, rule.alpha)
+    def value(self, metric: str) -> float:
+        """`js_distance` or `psi` of the pooled counts."""
+        if metric not in self._values:
+            self._values[metric] = _METRICS[metric](self.baseline, self.current) or 0.0
+        return self._values[metric]
 
-    def drift_score(self) -> float | None:
-        """JS distance less what chance gives at these sample sizes, 0..1: comparable between small and large windows."""
-        evidence = self._exceedance("js_distance", 0.0, alpha=0.05)
-        return evidence.corrected if evidence else None
+    def law(self, metric: str) -> Law | None:
+        """The law that this metric obeys; None with a single bucket: nothing can differ."""
+        return None if self.n_buckets < 2 else Law(metric, self.n_buckets, *self.sizes, self._wide)
 
-    def _exceedance(self, metric: str, threshold: float, alpha: float) -> Exceedance | None:
-        value = (js_distance if metric == "js_distance" else psi)(self.baseline, self.current)
-        if value is None:
-            return None
-        n, m = self._sizes
-        return exceedance(
-            metric, value, threshold, n_buckets=self._n_buckets, n_baseline=n, n_current=m, alpha=alpha, wide=self._wide()
-        )  # fmt: skip
+    def limits(self, metric: str, alpha: float) -> tuple[float | None, float | None, float | None]:
+        """Noise floor, lower and upper bound of a metric; None for those that have no threshold."""
+        if metric not in WITH_THRESHOLD:
+            return None, None, None
+        law = self.law(metric)
+        return (law.noise_floor, *law.bounds(self.value(metric), alpha)) if law else (0.0, 0.0, 0.0)
 
-    def _chi2(self) -> float:
+    def chi2_p_value(self) -> float:
+        """Of any change, by chi-square; 1 where nothing can differ."""
         from scipy import special
 
-        found, wide = chi2_test(self.baseline, self.current), self._wide()
-        return float(special.chdtrc(wide.df, found[0] / wide.scale)) if found else 1.0
+        found = chi2_test(self.baseline, self.current)
+        return float(special.chdtrc(self._wide.df, found[0] / self._wide.scale)) if found else 1.0
 
-    def _ks(self, statistic: float | None, finite: tuple[int, int]) -> float:
-        if statistic is None:
-            return 1.0
-        clumps = self.clumping.baseline, self.clumping.current
-        correlation = (
-            self.restless.along_a_line if self.restless else 0.0
-        )  # a shift of the whole order is one direction
-        n, m = (effective_rows(correlation, clump, rows) for clump, rows in zip(clumps, finite, strict=True))
-        found = ks_p_value(statistic, n, m)
-        return 1.0 if found is None else found
-
-    def _wide(self) -> Widening:
-        n, m = self._sizes
-        return widening(self.restless, self.clumping, n_buckets=max(2, self._n_buckets), n_baseline=n, n_current=m)
-
-    @property
-    def _n_buckets(self) -> int:
+    @cached_property
+    def n_buckets(self) -> int:
+        """Buckets with rows on either side."""
         return int(((self.baseline + self.current) > 0).sum())
 
-    @property
-    def _sizes(self) -> tuple[int, int]:
+    @cached_property
+    def sizes(self) -> tuple[int, int]:
         return int(self.baseline.sum()), int(self.current.sum())
 
+    @cached_property
+    def _values(self) -> dict[str, float]:
+        return {}
 
-def _any_change(p_value: float) -> Exceedance:
-    """The evidence of a test of any change: a p-value and no more."""
-    return Exceedance(p_value, 0.0, 0.0, 0.0, 0.0)
+    @cached_property
+    def _wide(self) -> Widening:
+        n, m = self.sizes
+        return widening(self.restless, self.clumping, n_buckets=max(2, self.n_buckets), n_baseline=n, n_current=m)
+
+
+_METRICS = {"js_distance": js_distance, "psi": psi}
 
 
 def _contributions(coarse: Coarse, p: np.ndarray, q: np.ndarray) -> tuple[Contribution, ...]:

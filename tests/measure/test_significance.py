@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,10 +13,22 @@ from scipy import optimize, stats
 from scipy.spatial import distance
 
 from bq_monitor.measure.divergence import js_distance, psi
-from bq_monitor.measure.significance import Exceedance, exceedance, holm
+from bq_monitor.measure.histogram import Buckets, Histogram
+from bq_monitor.measure.significance import Law, holm
+from bq_monitor.measure.verdict import Rule, judge
 
 LAW = {"js_distance": (8 * math.log(2), 2), "psi": (1.0, 1)}
 METRICS = {"js_distance": js_distance, "psi": psi}
+
+
+class Evidence(NamedTuple):
+    """All that the law says of one value."""
+
+    p_value: float
+    noise_floor: float
+    lower: float
+    upper: float
+    corrected: float
 
 
 @dataclass(frozen=True)
@@ -29,12 +42,10 @@ class Case:
     n: int = 1000
     m: int = 1000
 
-    def evidence(self, alpha: float = 0.01) -> Exceedance:
-        found = exceedance(
-            self.metric, self.value, self.threshold, n_buckets=self.k, n_baseline=self.n, n_current=self.m, alpha=alpha
-        )
-        assert found is not None
-        return found
+    def evidence(self, alpha: float = 0.01) -> Evidence:
+        law = Law(self.metric, self.k, self.n, self.m)
+        p_value = law.p_value(self.value, self.threshold)
+        return Evidence(p_value, law.noise_floor, *law.bounds(self.value, alpha), law.corrected(self.value))
 
     def statistic(self, value: float) -> float:
         """8 JS nm/(n+m), JS in nats of the distance in base 2; PSI nm/(n+m)."""
@@ -112,14 +123,14 @@ def test_more_evidence_never_weakens_the_verdict() -> None:
 @pytest.mark.parametrize("value", [0.0, 1e-9, 1e-6, 0.1, 1.0])
 @pytest.mark.parametrize("threshold", [0.0, 0.1, 0.9])
 def test_the_evidence_is_finite_and_in_range_at_the_extremes(metric: str, value: float, threshold: float) -> None:
-    """One row or a billion, one bucket or five thousand, identical or disjoint: no warning, no NaN, lower <= value <= upper."""
+    """One row or a billion, two buckets or five thousand, identical or disjoint: no warning, no NaN, lower <= value <= upper."""
     limit = 1.0 if metric == "js_distance" else math.inf
-    for k in (1, 2, 10, 5000):
+    for k in (2, 10, 5000):
         for n, m in ((1, 1), (1, 10**9), (50, 50), (1000, 100_000), (10**9, 10**9)):
             found = Case(metric, value, threshold, k, n, m).evidence()
             assert 0 <= found.p_value <= 1
             assert 0 <= found.lower <= value + 1e-12
-            assert k < 2 or value <= found.upper + 1e-12
+            assert value <= found.upper + 1e-12
             assert max(found.upper, found.noise_floor, found.corrected) <= limit
             assert all(math.isfinite(x) for x in (found.upper, found.noise_floor, found.corrected))
             assert found.corrected <= value + 1e-12
@@ -130,11 +141,14 @@ def test_nearly_identical_counts_against_a_distant_threshold_have_p_value_one() 
     assert Case(value=1e-6, threshold=0.25, m=100_000).evidence().p_value == pytest.approx(1.0)
 
 
-def test_a_single_bucket_cannot_differ_and_an_empty_side_cannot_be_tested() -> None:
-    """One bucket: p-value 1 and nothing else; no rows: None."""
-    assert Case("psi", 0.0, k=1, n=10, m=10).evidence() == Exceedance(1.0, 0.0, 0.0, 0.0, 0.0)
-    for n, m in ((0, 10), (10, 0)):
-        assert exceedance("psi", 0.1, 0.1, n_buckets=3, n_baseline=n, n_current=m, alpha=0.01) is None
+@pytest.mark.parametrize("metric", ["js_distance", "psi", "chi2_statistic"])
+def test_a_single_bucket_cannot_differ(metric: str) -> None:
+    """However many rows: p-value 1, bounds and noise floor 0, by each metric."""
+    buckets = Buckets("categorical", labels=("a",))
+    sides = [Histogram.from_pairs(buckets, [(0, n)]) for n in (1000, 200)]
+    verdict = judge(*sides, Rule(metric=metric))
+    assert (verdict.p_value, verdict.drift_score) == (1.0, 0.0)
+    assert {verdict.noise_floor, verdict.lower, verdict.upper} <= {0.0, None}
 
 
 def rejected(case: Case, p: NDArray[np.float64], q: NDArray[np.float64], *, alpha: float, reps: int) -> float:
