@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import log, sqrt
 
 from bq_monitor.config import MonitorConfig
 from bq_monitor.history import WINDOWS_OF_TREND, History, Past
@@ -93,9 +92,9 @@ class _Judge:
 
     def _compared(self, reference: Reference, feature: FeatureReference, baseline: str) -> Compared | Verdict:
         """Both sides of one feature, or the verdict that says why there are none."""
-        key = (self.index, feature.name, baseline)
-        if key in self.evidence.compared:
-            return self.evidence.compared[key]
+        key, kept = (self.index, feature.name, baseline), self.evidence.compared
+        if kept is not None and key in kept:
+            return kept[key]
         frozen, current = feature.histogram, self.evidence.histogram(self.index, CURRENT, feature)
         n_current = current.n_rows if current else 0
         if (reason := self.why_not(feature)) and n_current < max(1, self.judgement.n_rows):
@@ -103,7 +102,7 @@ class _Judge:
         before, days = self._baseline(reference, feature, baseline)
         if isinstance(before, str):
             return not_evaluated(before, n_current=n_current)
-        pair = self.evidence.compared[key] = compared(
+        pair = compared(
             before,
             Histogram.empty(frozen.buckets) if current is None else current,
             feature.coarse,
@@ -112,6 +111,8 @@ class _Judge:
             restless=self.evidence.restlessness(reference, feature),
             clumping=Clumping(days, clumping_of(self.judgement.days)),
         )
+        if kept is not None:
+            kept[key] = pair
         return pair
 
     def _baseline(
@@ -137,18 +138,11 @@ def _with_trend(result: DriftResult, history: History) -> DriftResult:
         return result
     before = history.before(result.series, result.judgement.window, WINDOWS_OF_TREND - 1)
     points = [(end, past.drift_score) for end, past in before if past.drift_score is not None]
-    found = trend([*points, (result.judgement.window.end, verdict.drift_score)], _distance(verdict))
+    found = trend([*points, (result.judgement.window.end, verdict.drift_score)], verdict.threshold_distance)
     if found is None:
         return result
     told = replace(verdict, trend_slope=found.slope, trend_p_value=found.p_value, trend_crosses_at=found.crosses_at)
     return replace(result, verdict=told)
-
-
-def _distance(verdict: Verdict) -> float:
-    """The threshold as a JS distance, which `drift_score` is measured in; PSI is about 8 JS divergences (nats)."""
-    if verdict.threshold is None:
-        return float("inf")
-    return verdict.threshold if verdict.metric == "js_distance" else sqrt(verdict.threshold / (8 * log(2)))
 
 
 def _not_captured(config: MonitorConfig, reference: Reference) -> list[str]:

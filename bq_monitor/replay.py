@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from bq_monitor.alerts.rules import Event, events_of
 from bq_monitor.config import MonitorConfig
 from bq_monitor.errors import InputError
+from bq_monitor.history import History
 from bq_monitor.judging import judge_windows
 from bq_monitor.plan import BEGINNING, Judgement, Planner, Progress, Stored, StoredGranule
 from bq_monitor.reference import Reference, load_references
@@ -155,9 +156,9 @@ class _Bench:
         return planner.plan(windows, {}, None, Stored(self.granules), Progress()).judgements
 
     def _evidence(self, config: MonitorConfig, judgements: tuple[Judgement, ...]) -> Evidence:
-        """Fresh but for what is read and measured: the same windows and baselines are read once."""
-        key = (config.window, tuple(config.baselines))
+        """What is read and measured once for the same windows and baselines, with a history of its own."""
+        key = (config.window, tuple(config.baselines), config.detection.healthy)
         if key not in self._read:
-            self._read[key] = Evidence(read_sums(self.warehouse, config, judgements))
-        known = self._read[key]
-        return Evidence(known.sums, read_restlessness(self.warehouse, config, judgements), compared=known.compared)
+            restless = read_restlessness(self.warehouse, config, judgements)
+            self._read[key] = Evidence(read_sums(self.warehouse, config, judgements), restless, compared={})
+        return replace(self._read[key], history=History())

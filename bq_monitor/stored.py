@@ -29,13 +29,13 @@ CURRENT = ""
 class Evidence:
     """Everything stored that verdicts are made of: `sums` of the windows, `restless` by reference and feature, `history`.
 
-    `compared` keeps what was measured, by the index of the judgement, feature and baseline: another rule judges the same pair.
+    `compared`, where it is not None, keeps what was measured by judgement, feature and baseline: for other rules to judge again.
     """
 
     sums: Sums = field(default_factory=dict)
     restless: Mapping[tuple[str, str], Restlessness | None] = field(default_factory=dict)
     history: History = field(default_factory=History)
-    compared: dict[tuple[int, str, str], Compared] = field(default_factory=dict)
+    compared: dict[tuple[int, str, str], Compared] | None = None
 
     def histogram(self, index: int, side: str, feature: FeatureReference) -> Histogram | None:
         """The counts of one feature; None where none are stored."""
@@ -119,7 +119,7 @@ def read_history(warehouse: Warehouse, config: MonitorConfig, judgements: Sequen
     grid = config.window.grid
     start, end = min(j.window.start for j in judgements), max(j.window.end for j in judgements)
     for _ in range(max(WINDOWS_OF_TREND, config.detection.confirm.n)):
-        start = grid.length.before(start, grid.zone)
+        start = min(grid.length.before(start, grid.zone), grid.every.before(start, grid.zone))
     return History.of(_entry(row) for row in warehouse.query(statements.history(warehouse, config.monitor, start, end)))
 
 

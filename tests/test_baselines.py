@@ -167,6 +167,15 @@ def test_an_event_needs_its_confirmation(tmp_path: Path, rng: np.random.Generato
     assert events[4][0].endswith("in 2 of the last 3 windows")
 
 
+def test_windows_with_gaps_between_confirm_each_other(tmp_path: Path, rng: np.random.Generator) -> None:
+    """One day judged every seven: the windows before are weeks away, not days; runs of their own see them."""
+    window = {"length": "1d", "every": "7d", "start": "2026-01-05"}
+    config = watched(tmp_path, rng, [0, 1.5, 1.5, 1.5], detection={"confirm": "3 of 3"}, window=window)
+    moments = ("2026-01-12", "2026-01-19", "2026-01-26", "2026-02-02")
+    n_events = [len([e for e in run(config, moment).events if e.feature == "amount"]) for moment in moments]
+    assert n_events == [0, 0, 0, 1]
+
+
 def test_overlapping_windows_confirm_nothing(tmp_path: Path, rng: np.random.Generator) -> None:
     """One bad week seen by seven daily windows is one piece of evidence."""
     window = {"length": "7d", "every": "1d", "start": "2026-01-05"}

@@ -84,7 +84,7 @@ def _slow_sentence(result: DriftResult) -> str:
     verdict = result.verdict
     return (
         f"{result.feature} drifts slowly: its drift score rises by {30 * (verdict.trend_slope or 0):.2g} a month; "
-        f"at this pace it passes {verdict.threshold:g} on {verdict.trend_crosses_at:%Y-%m-%d}"
+        f"at this pace it passes {verdict.threshold_distance:.2g} on {verdict.trend_crosses_at:%Y-%m-%d}"
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from math import log, sqrt
 from typing import Literal
 
 import numpy as np
@@ -100,6 +101,13 @@ class Verdict:
             return None
         found: float | None = getattr(self.divergences if self.metric != "chi2_statistic" else self, self.metric)
         return found
+
+    @property
+    def threshold_distance(self) -> float:
+        """The threshold as a JS distance, the unit of `drift_score`: PSI is about 8 JS divergences (nats). Infinite without one."""
+        if self.threshold is None:
+            return float("inf")
+        return self.threshold if self.metric == "js_distance" else sqrt(self.threshold / (8 * log(2)))
 
 
 def not_evaluated(reason: str, *, n_baseline: int = 0, n_current: int = 0) -> Verdict:
