@@ -122,13 +122,21 @@ class _Judge:
         if baseline == "training":
             return feature.histogram, reference.clumping
         if baseline == "promoted":
-            promoted = reference.promoted
-            found = {f.name: f.histogram for f in promoted.features} if promoted else {}
-            counted = found.get(feature.name, "nothing promoted: run 'bq-monitor reference promote'")
-            return counted, promoted.clumping if promoted else 0.0
+            return _promoted(reference, feature, self.judgement.window)
         days = {past.baseline.name: past.days for past in self.judgement.past}[baseline]
         histogram = self.evidence.histogram(self.index, baseline, feature)
         return histogram or f"no counts of the baseline {baseline} yet", clumping_of(days)
+
+
+def _promoted(reference: Reference, feature: FeatureReference, window: Window) -> tuple[Histogram | str, float]:
+    """The promoted counts of a feature, or why they are no baseline of this window."""
+    promoted = reference.promoted
+    if promoted is None or promoted.stretch is None:
+        return "nothing promoted: run 'bq-monitor reference promote'", 0.0
+    if window.start < promoted.stretch.end and promoted.stretch.start < window.end:
+        return "the window is part of the promoted stretch", 0.0
+    found = {f.name: f.histogram for f in promoted.features}
+    return found.get(feature.name, "not counted in the promoted stretch"), promoted.clumping
 
 
 def _with_trend(result: DriftResult, history: History) -> DriftResult:

@@ -209,9 +209,10 @@ class Planner:
         self, progress: Progress, windows: Sequence[Window], partitions: Sequence[Partition] | None
     ) -> datetime | None:
         """From when on the log must be looked at: what was never counted, and what may have changed since."""
-        if not windows:
+        reach = self.reach(windows)
+        if reach is None:
             return None
-        first = self.grid.floor(windows[0].start)
+        first = self.grid.floor(reach.start)
         if progress.covered_to is None or self.backfill:
             return first
         since = max(first, self.config.window.restate.before(progress.covered_to, self.grid.zone))

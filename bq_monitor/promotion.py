@@ -73,5 +73,6 @@ def _summed(warehouse: Warehouse, config: MonitorConfig, reference: Reference, w
             day = row["granule"].astimezone(config.window.timezone).date()
             days[day] = days.get(day, 0) + int(row["n_rows"])
     return replace(
-        reference, features=features, captured_at=datetime.now(UTC), clumping=clumping_of(list(days.values())), promoted=None
+        reference, features=features, captured_at=datetime.now(UTC), clumping=clumping_of(list(days.values())),
+        promoted=None, stretch=window,
     )  # fmt: skip

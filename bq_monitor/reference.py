@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bq_monitor.measure.histogram import Buckets, Coarse, Histogram, Kind
 from bq_monitor.measure.restlessness import Restlessness
 from bq_monitor.scan import Counted, counted, digest, histogram_from_row
+from bq_monitor.timegrid import Window
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Relation, Row, Warehouse
 from bq_monitor.warehouse.schema import REFERENCE_HISTOGRAMS
@@ -66,7 +67,7 @@ class Reference:
     """The frozen reference of one model version; `excluded` says why a column of the training data is not monitored.
 
     `clumping` says how its rows lie in days (0 where they carry no time), `promoted` is the newest stretch of production that
-    was made a baseline, counted in the same buckets.
+    was made a baseline, counted in the same buckets; of that, `stretch` says when it was.
     """
 
     monitor: str
@@ -78,6 +79,7 @@ class Reference:
     excluded: Mapping[str, str]
     clumping: float = 0.0
     promoted: Reference | None = None
+    stretch: Window | None = None
 
     @property
     def n_rows(self) -> int:
@@ -158,6 +160,8 @@ def _rows(reference: Reference, baseline: str) -> list[Row]:
     common = {
         "monitor": reference.monitor, "model_version": reference.model_version, "reference_id": reference.reference_id,
         "captured_at": reference.captured_at, "baseline": baseline, "clumping": reference.clumping or None,
+        "promoted_from": reference.stretch.start if reference.stretch else None,
+        "promoted_to": reference.stretch.end if reference.stretch else None,
         "segment": "all", "salt": reference.salt, "known_hashes": [], "buckets": [],
     }  # fmt: skip
     monitored = [{**common, **_feature_row(feature)} for feature in reference.features]
@@ -212,7 +216,14 @@ def _from_rows(rows: Sequence[Row]) -> Reference:
         features,
         excluded,
         first["clumping"] or 0.0,
+        stretch=_stretch(first),
     )
+
+
+def _stretch(row: Row) -> Window | None:
+    if row["promoted_from"] is None:
+        return None
+    return Window(row["promoted_from"].astimezone(UTC), row["promoted_to"].astimezone(UTC))
 
 
 def _feature_from_row(row: Row) -> FeatureReference:

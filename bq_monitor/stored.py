@@ -119,7 +119,7 @@ def read_history(warehouse: Warehouse, config: MonitorConfig, judgements: Sequen
     grid = config.window.grid
     start, end = min(j.window.start for j in judgements), max(j.window.end for j in judgements)
     for _ in range(max(WINDOWS_OF_TREND, config.detection.confirm.n)):
-        start = min(grid.length.before(start, grid.zone), grid.every.before(start, grid.zone))
+        start = grid.every.before(grid.length.before(start, grid.zone), grid.zone)  # so far apart at most
     return History.of(_entry(row) for row in warehouse.query(statements.history(warehouse, config.monitor, start, end)))
 
 

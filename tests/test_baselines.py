@@ -147,6 +147,11 @@ def test_a_promoted_stretch_is_a_baseline(tmp_path: Path, rng: np.random.Generat
         (5, "training"): "drift",
         (5, "promoted"): "ok",
     }
+    window = {"length": "7d", "every": "7d", "start": "2026-01-05", "restate": "35d"}
+    again = run(make_config(tmp_path, baselines=["promoted"], window=window), "2026-02-02")
+    assert {r.verdict.reason for r in again.results if r.judgement.window.start.isocalendar().week == 3} == {
+        "the window is part of the promoted stretch"
+    }
     with pytest.raises(InputError, match="nothing counted there for version '1'"):
         promote(config, "2025-01-12", "2025-01-19")
     with pytest.raises(InputError, match="version '7': no reference of it; captured are '1'"):
@@ -174,6 +179,15 @@ def test_windows_with_gaps_between_confirm_each_other(tmp_path: Path, rng: np.ra
     moments = ("2026-01-12", "2026-01-19", "2026-01-26", "2026-02-02")
     n_events = [len([e for e in run(config, moment).events if e.feature == "amount"]) for moment in moments]
     assert n_events == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("restate", ["0d", "3d"])
+def test_a_baseline_between_windows_is_counted(tmp_path: Path, rng: np.random.Generator, restate: str) -> None:
+    """The day before a window that no window holds is counted for its baseline's sake; at once or week by week alike."""
+    window = {"length": "1d", "every": "7d", "start": "2026-01-05", "restate": restate}
+    config = watched(tmp_path, rng, [0, 0, 0], baselines=["previous"], window=window)
+    results = [r for day in (12, 19, 26) for r in run(config, f"2026-01-{day}").results if r.feature == "amount"]
+    assert [(r.verdict.status, r.verdict.n_baseline) for r in results] == [("ok", 60)] * 3
 
 
 def test_overlapping_windows_confirm_nothing(tmp_path: Path, rng: np.random.Generator) -> None:

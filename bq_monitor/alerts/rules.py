@@ -81,10 +81,12 @@ def _slow(results: Sequence[DriftResult], config: MonitorConfig) -> list[Event]:
 
 
 def _slow_sentence(result: DriftResult) -> str:
-    verdict = result.verdict
+    verdict, crosses_at = result.verdict, result.verdict.trend_crosses_at
+    assert crosses_at is not None  # noqa: S101 - only such trends are told
+    when = "passes" if crosses_at > result.judgement.window.end else "passed"
     return (
         f"{result.feature} drifts slowly: its drift score rises by {30 * (verdict.trend_slope or 0):.2g} a month; "
-        f"at this pace it passes {verdict.threshold_distance:.2g} on {verdict.trend_crosses_at:%Y-%m-%d}"
+        f"at this pace it {when} {verdict.threshold_distance:.2g} on {crosses_at:%Y-%m-%d}"
     )
 
 

@@ -271,7 +271,7 @@ def pool_sparse(buckets: Buckets, baseline: Counts, current: Counts) -> tuple[Co
 
     A bucket is sparse when fewer rows of the smaller side than `MIN_EXPECTED` (`MIN_EXPECTED_ORDERED`) are expected in it by the
     baseline's shares; the window's own counts play no part in the choice. Sparse labels join OTHER, sparse neighbours of an order
-    join each other; what the baseline has not at all stays apart, as news would drown among neighbours.
+    join each other; among these, what the baseline has not at all stays apart, as news would drown among neighbours.
     Source: Cochran (1954), raised; pooling on observed totals instead would inflate false alarms.
     """
     expected = baseline / baseline.sum() * min(baseline.sum(), current.sum())

@@ -103,6 +103,8 @@ REFERENCE_HISTOGRAMS = Table(
         _MONITOR, _VERSION, _REFERENCE,
         Column("captured_at", "TIMESTAMP", "When the reference was captured, or promoted."),
         Column("baseline", "STRING", "training; or promoted: the counts of a stretch of production, in the same buckets."),
+        Column("promoted_from", "TIMESTAMP", "Start of the promoted stretch; NULL for training data."),
+        Column("promoted_to", "TIMESTAMP", "Its end, exclusive."),
         _SEGMENT, _FEATURE, _ROLE,
         Column("position", "INT64", "Order of the feature."),
         Column("kind", "STRING", "numeric, timestamp, categorical, ordinal or boolean; NULL for an excluded column."),

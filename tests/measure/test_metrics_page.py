@@ -9,7 +9,10 @@ from math import exp, log, log2, sqrt
 
 import pytest
 
-from bq_monitor.measure import divergence, histogram, verdict
+from bq_monitor import days, history
+from bq_monitor.config import MAX_ALPHA, Detection
+from bq_monitor.measure import divergence, explanation, histogram, presets, restlessness, trend, verdict
+from bq_monitor.warehouse.schema import DRIFT_RESULTS
 from tests.conftest import ROOT
 
 PAGE = ROOT / "docs" / "metrics.md"
@@ -58,9 +61,59 @@ def test_every_metric_has_its_place_on_the_page(name: str) -> None:
     assert f"`{name}`" in PAGE.read_text(encoding="utf-8")
 
 
+NUMBERS = [column.name for column in DRIFT_RESULTS.columns if column.type in ("FLOAT64", "INT64")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*NUMBERS, "status", "reason", "metric", "baseline", "explanation", "carrier", "trend_crosses_at", "contributions"],
+)
+def test_every_stored_number_has_its_place_on_the_page(name: str) -> None:
+    """And so has what is said in words: a reader of drift_results finds each column."""
+    assert f"`{name}`" in PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_the_presets_on_the_page_are_ours(name: presets.PresetName) -> None:
+    """Each row of the table: thresholds of both metrics, error rate and confirmation."""
+    preset = presets.PRESETS[name]
+    row = f"| `{name}` | {preset.js_distance} | {preset.psi} | {preset.alpha} | {preset.confirm} |"
+    assert row in PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"fewer than {verdict.MIN_EXPECTED} rows (`MIN_EXPECTED`)",
+        f"until they expect {verdict.MIN_EXPECTED_ORDERED} rows (`MIN_EXPECTED_ORDERED`)",
+        f"needs {restlessness.MIN_DAYS} days (`MIN_DAYS`)",
+        f"capped at {restlessness.MAX_CORRELATION} (`MAX_CORRELATION`)",
+        f"fewer than {restlessness.MIN_ROWS_OF_DAY} row a day",
+        f"the last {history.WINDOWS_OF_TREND} windows that do not overlap (`WINDOWS_OF_TREND`",
+        f"fewer than {trend.MIN_POINTS} windows (`MIN_POINTS`)",
+        f"(the newest {days.MAX_DAYS} days)",
+        f"at most {MAX_ALPHA}.",
+        f"rows ({Detection().min_rows}) on a side",
+        f"more than `share_drifted` ({Detection().share_drifted})",
+    ],
+)
+def test_the_page_says_each_constant_as_it_is(said: str) -> None:
+    """A constant that changes must change on the page."""
+    assert said in " ".join(PAGE.read_text(encoding="utf-8").split())
+
+
 def test_the_page_names_the_constants_as_they_are() -> None:
-    """Version, half a row, the tail's thousand rows, the limit of moments, and what is sparse."""
+    """Version, half a row, the tail's thousand rows, the limit of moments, and what is told in words."""
     assert (divergence.METRIC_VERSION, divergence.EMPTY_BUCKET_ROWS) == (1, 0.5)
     assert (histogram.NOVEL_TAIL_MIN_ROWS, histogram.MOMENT_LIMIT) == (1000, 1e150)
-    assert verdict.MIN_EXPECTED == 10
-    assert "fewer than 10 rows" in PAGE.read_text(encoding="utf-8")
+    assert explanation.MIN_CARRIED == 0.1
+    assert "from a tenth of the PSI on" in PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("part", ["presets", "all"])
+def test_what_the_simulation_printed_stands_between_marks(part: str) -> None:
+    """The place of the program's output is marked, begins once and ends."""
+    _, found = PAGE.read_text(encoding="utf-8").split(f"<!-- detection:{part} -->\n")
+    printed, *_ = found.split("<!-- /detection -->\n")
+    assert printed.strip()
+    assert "<!--" not in printed
