@@ -28,7 +28,7 @@ from bq_monitor.errors import ConfigError, InputError, did_you_mean
 from bq_monitor.measure.histogram import Kind
 from bq_monitor.measure.presets import PRESETS, Confirmation, PresetName
 from bq_monitor.measure.verdict import WITH_THRESHOLD, Rule
-from bq_monitor.timegrid import Granule, Grid, Span, parse_moment
+from bq_monitor.timegrid import Granule, Grid, Span, Window, parse_moment
 
 NAME = re.compile(r"[a-z0-9_]+")
 _KEY = re.compile(r"[a-z_]+(\.[a-z_]+)*")
@@ -190,6 +190,13 @@ class Healthy(_Section):
     start: StartField = Field(alias="from")
     end: StartField = Field(alias="to")
 
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Healthy:
+        start, end = (parse_moment(moment, ZoneInfo("UTC")) for moment in (self.start, self.end))
+        if start >= end:
+            raise ValueError(f"got {self.start} to {self.end}; 'to' must be later than 'from'")
+        return self
+
 
 class Detection(_Section):
     """What counts as drift; what is not said comes from the preset. `confirm` governs alert events, not verdicts."""
@@ -207,11 +214,15 @@ class Detection(_Section):
     @model_validator(mode="before")
     @classmethod
     def _fill_in_preset(cls, data: Any) -> Any:
-        preset = PRESETS.get(data.get("preset", "balanced")) if isinstance(data, Mapping) else None
-        if preset is None or not isinstance(data.get("metric", ""), str):
+        if not isinstance(data, Mapping):
+            return data
+        data = {key: value for key, value in data.items() if value is not None}  # an empty key says nothing
+        name, metric = data.get("preset", "balanced"), data.get("metric", "js_distance")
+        preset = PRESETS.get(name) if isinstance(name, str) else None  # type: ignore[call-overload]
+        if preset is None or not isinstance(metric, str):
             return data
         filled: dict[str, Any] = {
-            "threshold": preset.threshold(data.get("metric", "js_distance")),
+            "threshold": preset.threshold(metric),
             "confirm": str(preset.confirm),
         }
         if "false_alarms_per_month" not in data:
@@ -300,6 +311,12 @@ class MonitorConfig(_Section):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"features: {', '.join(twice)} listed twice; name each feature once")
         return self
+
+    @property
+    def healthy(self) -> Window | None:
+        """The stretch of `detection.healthy`, read in the monitor's zone."""
+        said, zone = self.detection.healthy, self.window.timezone
+        return None if said is None else Window(parse_moment(said.start, zone), parse_moment(said.end, zone))
 
     @property
     def alpha(self) -> float:
@@ -528,5 +545,8 @@ def _keys_at(steps: Iterable[str | int]) -> list[str]:
         "source": Source, "features": Feature, "prediction": Prediction, "window": WindowConfig,
         "detection": Detection, "budget": Budget,
     }  # fmt: skip
-    first = next(iter(steps), None)
-    return sorted((sections[str(first)] if first in sections else MonitorConfig).model_fields)
+    section: type[BaseModel] = MonitorConfig
+    sections["healthy"] = Healthy
+    for step in steps:
+        section = sections.get(str(step), section)
+    return sorted(info.alias or name for name, info in section.model_fields.items())

@@ -9,6 +9,7 @@ import numpy as np
 
 from bq_monitor.config import MonitorConfig
 from bq_monitor.counting import countable
+from bq_monitor.errors import InputError
 from bq_monitor.measure.histogram import Counts
 from bq_monitor.measure.restlessness import clumping_of, restlessness
 from bq_monitor.reference import FeatureReference, Reference
@@ -25,27 +26,39 @@ _END = datetime(2200, 1, 1, tzinfo=UTC)
 def with_days(engine: Warehouse, relation: Relation, reference: Reference, config: MonitorConfig) -> Reference:
     """A reference that knows how its days differ; as it is where the data lack the monitor's column of times."""
     time_column = config.source.timestamp
-    if relation.columns.get(time_column) not in TIMES:
+    if time_column not in relation.columns:
         return reference
+    if relation.columns[time_column] not in TIMES:
+        allowed = ", ".join(TIMES)
+        raise InputError.wrong_type(
+            f"{relation.place}: source.timestamp {time_column!r}", relation.columns[time_column], allowed,
+            "Give times, or leave the column out of the training data.",
+        )  # fmt: skip
     features = tuple(countable(config, reference, relation))
-    zone = config.window.timezone
-    whole = TimeRange(time_column, relation.columns[time_column], _BEGINNING, _END, "day", zone)
-    looked = Scan(relation, features, reference.salt, whole)
+    looked = replace(day_scan(config, relation), features=features, salt=reference.salt)
     rows = {
         row["granule"]: int(row["n_rows"]) for row in engine.query(looked.granules(engine.dialect)) if row["granule"]
     }
     if not rows:
         return reference
     first = sorted(rows)[-MAX_DAYS:][0].astimezone(UTC)
-    counts = _daily(engine, replace(looked, time=replace(whole, start=first)), features, reference)
+    assert looked.time is not None  # noqa: S101 - a scan by day
+    counts = _daily(engine, replace(looked, time=replace(looked.time, start=first)), features, reference)
     found = tuple(
-        replace(f, restless=restlessness(counts[f.name])) if f.name in counts else f for f in reference.features
+        replace(f, restless=restlessness(counts[f.name], f.coarse.special)) if f.name in counts else f
+        for f in reference.features
     )
     clumping = clumping_of(list(rows.values()))
     identity = digest(
         [reference.reference_id, clumping]
     )  # with its days known it is judged otherwise: another reference
     return replace(reference, reference_id=identity, features=found, clumping=clumping)
+
+
+def day_scan(config: MonitorConfig, relation: Relation) -> Scan:
+    """Training data by calendar day, not yet with features."""
+    column, zone = config.source.timestamp, config.window.timezone
+    return Scan(relation, (), "", TimeRange(column, relation.columns[column], _BEGINNING, _END, "day", zone))
 
 
 def _daily(engine: Warehouse, scan: Scan, features: tuple[Counted, ...], reference: Reference) -> dict[str, Counts]:

@@ -127,7 +127,8 @@ class _Desk:
         planner, progress = self.planner, self.progress
         taken, n_left = planner.take(self.windows, progress, max_windows)
         looked_from = planner.look_from(progress, taken, self.log.partitions() if taken else None)
-        seen = self.log.rows(looked_from, taken[-1].end) if looked_from else {}
+        reach = planner.reach(taken)
+        seen = self.log.rows(looked_from, reach.end) if looked_from and reach else {}
         stored = _read_stored(self.warehouse, planner, self.relation, taken)
         plan = planner.plan(taken, seen, looked_from, stored, progress, n_windows_left=n_left)
         if plan.moves_watermark and not plan.judgements:  # perhaps another run has committed between our two looks

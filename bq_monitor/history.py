@@ -14,8 +14,9 @@ WINDOWS_OF_TREND = 12
 
 
 class Series(NamedTuple):
-    """What one series of verdicts is about."""
+    """What one series of verdicts is about; verdicts against different references make no series."""
 
+    reference_id: str | None
     model_version: str
     segment: str
     feature: str

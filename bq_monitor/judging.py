@@ -15,6 +15,7 @@ from bq_monitor.measure.verdict import Compared, Verdict, compared, not_evaluate
 from bq_monitor.plan import Judgement
 from bq_monitor.reference import FeatureReference, Reference
 from bq_monitor.results import DriftResult
+from bq_monitor.scan import scan_definition_id
 from bq_monitor.stored import CURRENT, Evidence
 from bq_monitor.timegrid import Window
 
@@ -122,17 +123,21 @@ class _Judge:
         if baseline == "training":
             return feature.histogram, reference.clumping
         if baseline == "promoted":
-            return _promoted(reference, feature, self.judgement.window)
+            return _promoted(reference, feature, self.judgement.window, scan_definition_id(self.config))
         days = {past.baseline.name: past.days for past in self.judgement.past}[baseline]
         histogram = self.evidence.histogram(self.index, baseline, feature)
         return histogram or f"no counts of the baseline {baseline} yet", clumping_of(days)
 
 
-def _promoted(reference: Reference, feature: FeatureReference, window: Window) -> tuple[Histogram | str, float]:
+def _promoted(
+    reference: Reference, feature: FeatureReference, window: Window, definition: str
+) -> tuple[Histogram | str, float]:
     """The promoted counts of a feature, or why they are no baseline of this window."""
     promoted = reference.promoted
     if promoted is None or promoted.stretch is None:
         return "nothing promoted: run 'bq-monitor reference promote'", 0.0
+    if promoted.scan_definition_id != definition:
+        return "promoted under another table, filter, expression or granule: promote again", 0.0
     if window.start < promoted.stretch.end and promoted.stretch.start < window.end:
         return "the window is part of the promoted stretch", 0.0
     found = {f.name: f.histogram for f in promoted.features}
@@ -142,8 +147,8 @@ def _promoted(reference: Reference, feature: FeatureReference, window: Window) -
 def _with_trend(result: DriftResult, history: History) -> DriftResult:
     """A verdict with the trend of its series up to this window."""
     verdict = result.verdict
-    if verdict.drift_score is None:
-        return result
+    if verdict.drift_score is None or result.baseline != "training":
+        return result  # a moving baseline has no trend to cross a threshold
     before = history.before(result.series, result.judgement.window, WINDOWS_OF_TREND - 1)
     points = [(end, past.drift_score) for end, past in before if past.drift_score is not None]
     found = trend([*points, (result.judgement.window.end, verdict.drift_score)], verdict.threshold_distance)

@@ -12,6 +12,7 @@ from sqlglot import exp, parse_one
 
 from bq_monitor.capture import profile_statement
 from bq_monitor.config import Feature, MonitorConfig
+from bq_monitor.days import day_scan
 from bq_monitor.errors import InputError
 from bq_monitor.freeze import Planned, batches, labels_statement, quantiles_statement
 from bq_monitor.measure.histogram import Buckets
@@ -192,11 +193,14 @@ def _reference_statements(config: MonitorConfig, names: _Names, log: Relation) -
     numeric = [item for item in planned if item.kind in ("numeric", "timestamp")]
     labelled = [item for item in planned if item.kind == "categorical"]
     plain = [item.feature.name for item in planned if item.feature.expression is None]
+    by_day = replace(day_scan(config, log), features=tuple(_counted(config, log)))
     return [
         *(profile_statement(log, batch, "bigquery") for batch in batches(plain)),
         *(quantiles_statement(log, batch, "bigquery") for batch in batches(numeric)),
         *(labels_statement(log, batch, "", "bigquery") for batch in batches(labelled)),
         *Scan(log, tuple(_counted(config, log)), "").statements("bigquery"),
+        by_day.granules("bigquery"),
+        *by_day.statements("bigquery"),
         statements.insert(names, REFERENCE_HISTOGRAMS, []),
         statements.references(names, config.monitor),
     ]

@@ -199,11 +199,19 @@ class Planner:
         return windows[:end], len(windows) - end
 
     def reach(self, windows: Sequence[Window]) -> Window | None:
-        """The stretch that windows and their baselines cover; None without windows."""
+        """The stretch that windows, their baselines and the healthy days cover, up to the horizon; None without windows."""
         if not windows:
             return None
-        past = (p for w in windows for baseline in self.config.baselines for p in baseline.windows(w, self.grid))
-        return Window(min(w.start for w in [*windows, *past]), windows[-1].end)
+        past = [p for w in windows for baseline in self.config.baselines for p in baseline.windows(w, self.grid)]
+        all_of = [*windows, *past, *self.healthy]
+        return Window(min(w.start for w in all_of), max(w.end for w in all_of))
+
+    @property
+    def healthy(self) -> list[Window]:
+        """The stretch that the user vouches for, as far as it is past; none where none is named."""
+        stretch = self.config.healthy
+        end = min(stretch.end, self.grid.floor(self.horizon)) if stretch else self.horizon
+        return [Window(self.grid.floor(stretch.start), end)] if stretch and stretch.start < end else []
 
     def look_from(
         self, progress: Progress, windows: Sequence[Window], partitions: Sequence[Partition] | None
@@ -259,7 +267,7 @@ class Planner:
             replace(judgement, supersedes=stored.judged_by.get((judgement.window, judgement.model_version), ()))
             for judgement in found if judgement.verdict_key not in stored.verdict_keys
         )  # fmt: skip
-        needed = self._needed(judgements, by_granule)
+        needed = self._needed(judgements, {*by_granule, *(granule for _, granule in stored.granules)})
         counts = tuple(count for r in self.targets() for count in self._counts(r, needed, rows, stored))
         emptied = tuple(
             Emptied(r, granule, self._superseded(r, [granule], stored)) for r in self.targets() for granule in needed
@@ -274,19 +282,14 @@ class Planner:
             self.config, self.as_of, counts, emptied, judgements, self.coverage_key, watermark, covered, moves, n_windows_left
         )  # fmt: skip
 
-    def _needed(
-        self, judgements: Sequence[Judgement], by_granule: Mapping[datetime, Mapping[str, int]]
-    ) -> list[datetime]:
-        """The granules that judgements are about, and those of their baselines that the log is known to have."""
+    def _needed(self, judgements: Sequence[Judgement], known: set[datetime]) -> list[datetime]:
+        """The granules that judgements are about, and those of their baselines and of the healthy days that are known of."""
         own = {granule for j in judgements for granule in self.grid.granules(j.window)}
-        past = {
-            granule
-            for j in judgements
-            for p in j.past
-            for window in p.windows
-            for granule in self.grid.granules(window)
-        }
-        return sorted(own | {granule for granule in past if granule in by_granule})
+        others = {window for j in judgements for past in j.past for window in past.windows}
+        others |= set(self.healthy if judgements else ())
+        return sorted(
+            own | {granule for window in others for granule in self.grid.granules(window) if granule in known}
+        )
 
     def _rows(self, seen: GranuleRows, looked_from: datetime | None, stored: Stored) -> dict[tuple[datetime, str], int]:
         """Rows by granule and version: as stored before `looked_from`, as seen in the log since."""
@@ -312,7 +315,9 @@ class Planner:
         reference = self.in_force.get(version) if by_version else self.newest
         data = self._data([window], version, by_granule)
         baselines = [b for b in self.config.baselines if b.is_production] if reference else []
-        stretches = [(baseline, tuple(baseline.windows(window, self.grid))) for baseline in baselines]
+        own = (granule for granule, versions in by_granule.items() if version in versions)
+        begin = min(own, default=window.start)  # a baseline that begins before the log is no whole one
+        stretches = [(b, tuple(p for p in b.windows(window, self.grid) if p.start >= begin)) for b in baselines]
         past = [(baseline, windows, self._data(windows, version, by_granule)) for baseline, windows in stretches]
         # rows of a version without a reference are not stored: before the days looked at anew, they are not known any more
         seen = data if reference else None
@@ -323,7 +328,8 @@ class Planner:
             window.end,
             seen,
         ]
-        key = digest([*identity, *([baseline.name, found] for baseline, _, found in past)])
+        healthy = [self._data(self.healthy, version, by_granule)] if self.healthy else []
+        key = digest([*identity, *([baseline.name, found] for baseline, _, found in past), *healthy])
         days = self._days(data)
         if reference is None:
             named = f"version {version!r}" if by_version else "this monitor"

@@ -74,5 +74,5 @@ def _summed(warehouse: Warehouse, config: MonitorConfig, reference: Reference, w
             days[day] = days.get(day, 0) + int(row["n_rows"])
     return replace(
         reference, features=features, captured_at=datetime.now(UTC), clumping=clumping_of(list(days.values())),
-        promoted=None, stretch=window,
+        promoted=None, stretch=window, scan_definition_id=scan_definition_id(config),
     )  # fmt: skip

@@ -67,7 +67,8 @@ class Reference:
     """The frozen reference of one model version; `excluded` says why a column of the training data is not monitored.
 
     `clumping` says how its rows lie in days (0 where they carry no time), `promoted` is the newest stretch of production that
-    was made a baseline, counted in the same buckets; of that, `stretch` says when it was.
+    was made a baseline, counted in the same buckets; of that, `stretch` says when it was
+    and `scan_definition_id` what was counted.
     """
 
     monitor: str
@@ -80,6 +81,7 @@ class Reference:
     clumping: float = 0.0
     promoted: Reference | None = None
     stretch: Window | None = None
+    scan_definition_id: str | None = None
 
     @property
     def n_rows(self) -> int:
@@ -162,6 +164,7 @@ def _rows(reference: Reference, baseline: str) -> list[Row]:
         "captured_at": reference.captured_at, "baseline": baseline, "clumping": reference.clumping or None,
         "promoted_from": reference.stretch.start if reference.stretch else None,
         "promoted_to": reference.stretch.end if reference.stretch else None,
+        "scan_definition_id": reference.scan_definition_id,
         "segment": "all", "salt": reference.salt, "known_hashes": [], "buckets": [],
     }  # fmt: skip
     monitored = [{**common, **_feature_row(feature)} for feature in reference.features]
@@ -199,6 +202,7 @@ def _restlessness_row(found: Restlessness | None) -> Row:
         "day_correlation": found.correlation,
         "day_directions": found.directions,
         "day_buckets": found.n_buckets,
+        "day_special": found.special,
     }
 
 
@@ -217,6 +221,7 @@ def _from_rows(rows: Sequence[Row]) -> Reference:
         excluded,
         first["clumping"] or 0.0,
         stretch=_stretch(first),
+        scan_definition_id=first["scan_definition_id"],
     )
 
 
@@ -235,7 +240,9 @@ def _feature_from_row(row: Row) -> FeatureReference:
     restless = (
         None
         if row["n_days"] is None
-        else Restlessness(row["day_correlation"], row["day_directions"], row["n_days"], row["day_buckets"])
+        else Restlessness(
+            row["day_correlation"], row["day_directions"], row["n_days"], row["day_buckets"], row["day_special"]
+        )
     )
     return FeatureReference(
         row["feature"], row["role"], row["source_type"], histogram_from_row(row, buckets), row["n_bins"],

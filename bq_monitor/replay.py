@@ -152,7 +152,8 @@ class _Bench:
         first, last = starts[0], config.window.grid.next(starts[-1])
         stretch = Window(self.after or first, min(self.until or last, last))
         planner = Planner(config, self.references, datetime.now(UTC), stretch)
-        windows = [window for window in planner.candidates(Progress(), None) if window.start >= first]
+        begin = max(first, config.window.start_moment() or first)
+        windows = [window for window in planner.candidates(Progress(), None) if window.start >= begin]
         return planner.plan(windows, {}, None, Stored(self.granules), Progress()).judgements
 
     def _evidence(self, config: MonitorConfig, judgements: tuple[Judgement, ...]) -> Evidence:

@@ -38,7 +38,9 @@ class DriftResult:
     @property
     def series(self) -> Series:
         """The series of windows that it belongs to."""
-        return Series(self.judgement.model_version, self.segment, self.feature, self.baseline)
+        reference = self.judgement.reference
+        reference_id = reference.reference_id if reference else None
+        return Series(reference_id, self.judgement.model_version, self.segment, self.feature, self.baseline)
 
     @property
     def explanation(self) -> str | None:

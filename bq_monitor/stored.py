@@ -16,7 +16,7 @@ from bq_monitor.measure.verdict import Compared
 from bq_monitor.plan import Judgement
 from bq_monitor.reference import FeatureReference, Reference
 from bq_monitor.scan import histogram_from_row, scan_definition_id
-from bq_monitor.timegrid import Window, parse_moment
+from bq_monitor.timegrid import Window
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Row, Warehouse
 
@@ -90,11 +90,12 @@ def read_restlessness(
     warehouse: Warehouse, config: MonitorConfig, judgements: Sequence[Judgement]
 ) -> dict[tuple[str, str], Restlessness | None]:
     """How the days of the stretch that `detection.healthy` names differ, by reference and feature; nothing without one."""
-    healthy, zone = config.detection.healthy, config.window.timezone
+    healthy = config.healthy
     if healthy is None:
         return {}
-    start, end = (parse_moment(moment, zone) for moment in (healthy.start, healthy.end))
-    rows = warehouse.query(statements.days(warehouse, config.monitor, scan_definition_id(config), start, end))
+    rows = warehouse.query(
+        statements.days(warehouse, config.monitor, scan_definition_id(config), healthy.start, healthy.end)
+    )
     grouped: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         grouped.setdefault((row["reference_id"], row["feature"]), []).append(row)
@@ -111,7 +112,7 @@ def _of_days(feature: FeatureReference, rows: Sequence[Row], config: MonitorConf
         day = row["granule"].astimezone(config.window.timezone).date()
         counted = Histogram.from_pairs(buckets, pairs)
         days[day] = days[day] + counted if day in days else counted
-    return restlessness(np.array([coarse.counts(histogram) for histogram in days.values()]))
+    return restlessness(np.array([coarse.counts(histogram) for histogram in days.values()]), coarse.special)
 
 
 def read_history(warehouse: Warehouse, config: MonitorConfig, judgements: Sequence[Judgement]) -> History:
@@ -124,7 +125,7 @@ def read_history(warehouse: Warehouse, config: MonitorConfig, judgements: Sequen
 
 
 def _entry(row: Row) -> tuple[Series, Window, Past]:
-    series = Series(row["model_version"], row["segment"], row["feature"], row["baseline"])
+    series = Series(row["reference_id"], row["model_version"], row["segment"], row["feature"], row["baseline"])
     window = Window(_utc(row["window_start"]), _utc(row["window_end"]))
     return series, window, Past(row["status"], row["drift_score"])
 

@@ -190,6 +190,51 @@ def test_a_baseline_between_windows_is_counted(tmp_path: Path, rng: np.random.Ge
     assert [(r.verdict.status, r.verdict.n_baseline) for r in results] == [("ok", 60)] * 3
 
 
+def rhythm(rng: np.random.Generator, start: str, n_days: int) -> pd.DataFrame:
+    """Days without drift, but each weekday has a mean of its own."""
+    dates = np.repeat(pd.date_range(start, periods=n_days), 200)
+    amount = rng.normal(np.array([0, 0, 0, 0, 0, 2.5, 2.5])[pd.DatetimeIndex(dates).day_of_week], 1.0)
+    return pd.DataFrame({"amount": amount, "region": rng.choice(["north", "south"], len(dates)), "ts": dates})
+
+
+@pytest.mark.parametrize("asked", ["run", "backfill"])
+def test_a_baseline_is_whole_or_none(tmp_path: Path, rng: np.random.Generator, asked: str) -> None:
+    """The week before the first window is counted though no window holds it; before the log's own begin there is none."""
+    window = {"length": "7d", "every": "1d", "start": "2026-01-05"}
+    config = make_config(tmp_path, baselines=["previous", {"same_weekday": 2}], window=window)
+    capture_reference(rhythm(rng, "2025-10-06", 70).drop(columns="ts"), config, version="1")
+    rhythm(rng, "2025-12-31", 26).to_parquet(tmp_path / "log.parquet")
+    span = ("2026-01-05", "2026-01-26")
+    result = run(config, "2026-01-26", backfill=span if asked == "backfill" else None)
+    found = [(r.baseline, r.verdict.status, r.verdict.n_baseline) for r in result.results if r.feature == "amount"]
+    assert {status for _, status, _ in found} == {"ok", "not_evaluated"}
+    assert {n for name, status, n in found if name == "previous" and status == "ok"} == {1400}
+    assert {n for name, status, n in found if name == "same_weekday_2" and status == "ok"} == {1400, 2800}
+
+
+def test_verdicts_of_another_reference_confirm_nothing(tmp_path: Path, rng: np.random.Generator) -> None:
+    """A wrong reference made two weeks drift; after the right one is captured, the first drifted week stands alone."""
+    config = watched(tmp_path, rng, [1.5, 1.5, 4.0], detection={"confirm": "2 of 3"})
+    assert run(config, "2026-01-19").count("drift") == 2
+    right = log(rng, [1.5], 300).drop(columns="ts")
+    capture_reference(right, config, version="1")
+    result = run(config, "2026-01-26")
+    assert verdicts(result)[4, "training"] == "drift"
+    assert [event for event in result.events if event.judgement.window.start.isocalendar().week == 4] == []
+
+
+def test_counts_of_another_filter_are_no_promoted_baseline(tmp_path: Path, rng: np.random.Generator) -> None:
+    """What was promoted before the filter was edited counts other rows."""
+    config = watched(tmp_path, rng, [0, 0, 0], baselines=["promoted"])
+    run(config, "2026-01-19")
+    promote(config, "2026-01-05", "2026-01-12")
+    source = {"table": f"{tmp_path}/log.parquet", "timestamp": "ts", "filter": "region = 'north'"}
+    result = run(make_config(tmp_path, baselines=["promoted"], source=source), "2026-01-26")
+    assert {r.verdict.reason for r in result.results} == {
+        "promoted under another table, filter, expression or granule: promote again"
+    }
+
+
 def test_overlapping_windows_confirm_nothing(tmp_path: Path, rng: np.random.Generator) -> None:
     """One bad week seen by seven daily windows is one piece of evidence."""
     window = {"length": "7d", "every": "1d", "start": "2026-01-05"}

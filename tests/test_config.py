@@ -129,12 +129,26 @@ def test_false_alarms_per_month_are_shared_among_its_windows(every: str, n: floa
         ({"confirm": "3 of 2"}, "got '3 of 2'; allowed: 'K of N' with 1 <= K <= N <= 10"),
         ({"confirm": 2}, "got '2'; allowed: 'K of N'"),
         ({"healthy": {"from": "2026-01-01"}}, "detection.healthy.to"),
+        ({"healthy": {"from": "2026-02-01", "to": "2026-01-01"}}, "'to' must be later than 'from'"),
+        (
+            {"healthy": {"form": "2026-02-01", "from": "2026-01-01", "to": "2026-02-01"}},
+            "unknown key; known: from, to. Did you mean 'from'?",
+        ),
+        ({"preset": ["balanced"]}, "detection.preset"),
     ],
 )
 def test_a_detection_that_contradicts_itself_is_refused(detection: dict[str, Any], fault: str) -> None:
     """One fault, that names what goes together."""
     (found,) = faults(mapping(detection=detection))
     assert fault in found
+
+
+@pytest.mark.parametrize(
+    "key", ["alpha", "threshold", "preset", "confirm", "metric", "false_alarms_per_month", "healthy", "min_rows"]
+)
+def test_an_empty_key_says_nothing(key: str) -> None:
+    """As a blank line in YAML leaves it: the same as not said."""
+    assert parse_config(mapping(detection={key: None})).detection == parse_config(mapping(detection={})).detection
 
 
 def test_a_metric_without_threshold_takes_none_from_a_feature() -> None:

@@ -124,3 +124,29 @@ def test_a_week_of_days_is_the_least(tmp_path: Path, rng: np.random.Generator) -
     """Six days say nothing of how days differ."""
     captured = capture_reference(days(rng, "2025-10-01", 6, 0.5), daily(tmp_path), version="1")
     assert all(feature.restless is None for feature in captured.features)
+
+
+def test_healthy_days_count_first_however_the_work_is_cut(tmp_path: Path, rng: np.random.Generator) -> None:
+    """One window a call or all at once: the same verdicts, as the healthy stretch is counted before any is judged."""
+    vouched = {"healthy": {"from": "2026-01-05", "to": "2026-02-05"}}
+    log, training = days(rng, "2026-01-05", 40, 0.5), days(rng, "2025-10-01", 30, 0.0).drop(columns="ts")
+    found = []
+    for name, max_windows in (("whole", None), ("cut", 10)):
+        folder = tmp_path / name
+        folder.mkdir()
+        log.to_parquet(folder / "log.parquet")
+        config = daily(folder, detection=vouched)
+        capture_reference(training, config, version="1")
+        outcome = [run(config, "2026-02-14", max_windows=max_windows) for _ in range(4 if max_windows else 1)]
+        assert outcome[0].n_granules_counted >= 31
+        found.append({(r.judgement.window, r.feature): r.verdict.p_value for o in outcome for r in o.results})
+    whole, cut = found
+    assert len(whole) == 80
+    assert whole == cut
+
+
+def test_times_that_are_no_times_are_refused(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Texts would silently teach nothing."""
+    data = days(rng, "2025-10-01", 10, 0.5)
+    with pytest.raises(InputError, match=r"source.timestamp 'ts': .*STRING"):
+        capture_reference(data.assign(ts=data["ts"].astype(str)), daily(tmp_path), version="1")

@@ -104,6 +104,12 @@ def test_other_windows_are_sums_of_the_same_counts(monitor: Path) -> None:
     assert {r.verdict.n_current for r in daily.results} == {300}
 
 
+def test_a_later_start_leaves_windows_out(monitor: Path) -> None:
+    """`window.start` may be set as well."""
+    (_, late) = replay(load_variants(monitor, ["window.start=2026-02-02"]))
+    assert [window.start.day for window in late.windows] == [2, 9, 16]
+
+
 @pytest.mark.parametrize(
     ("settings", "kind", "said"),
     [

@@ -237,24 +237,28 @@ class Coarse:
     Args:
         names: one a coarse bucket.
         groups: shape `(number of fine buckets,)`: the coarse bucket of each fine one.
+        special: positions of the coarse buckets of what is no value that training knew: NULL, NaN, infinite, unseen.
     """
 
     names: tuple[str, ...]
     groups: NDArray[np.intp] = field(compare=False)
+    special: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, reference: Histogram, n_bins: int = 10) -> Coarse:
         """The coarse buckets that a reference fixes, `n_bins` equal shares of its finite values (ties make fewer)."""
         buckets = reference.buckets
         if not buckets.numeric:
-            return cls(tuple(buckets.name(code) for code in buckets.codes), np.arange(len(buckets.codes)))
+            special = tuple(i for i, code in enumerate(buckets.codes) if code < 0 and code != OTHER)
+            return cls(tuple(buckets.name(code) for code in buckets.codes), np.arange(len(buckets.codes)), special)
         cuts = _coarse_cuts(reference, n_bins)
         regular = np.searchsorted(np.array(cuts, dtype=np.intp), np.arange(buckets.n_regular), side="right")
         edges = [buckets.edges[cut - 1] for cut in cuts]
         bounds = zip([None, *edges], [*edges, None], strict=True)
         specials = buckets.codes[buckets.n_regular :]
         names = (*(interval_name(pair) for pair in bounds), *(buckets.name(code) for code in specials))
-        return cls(names, np.concatenate([regular, len(cuts) + 1 + np.arange(len(specials))]))
+        own = len(cuts) + 1 + np.arange(len(specials))
+        return cls(names, np.concatenate([regular, own]), tuple(own.tolist()))
 
     def counts(self, histogram: Histogram) -> Counts:
         """The counts of a histogram in these coarse buckets, shape `(len(names),)`."""

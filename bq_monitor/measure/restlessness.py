@@ -10,7 +10,7 @@ categorical data from complex sample surveys", second-order correction; Satterth
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
@@ -19,7 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 MIN_DAYS = 7
 """Fewer days say nothing of how days differ."""
 MAX_CORRELATION = 0.2
-"""However restless a feature was, a day is worth at least five rows: a wild reference must not blind the monitor."""
+MAX_ALONG_A_LINE = 0.5
+"""However restless a feature was, a day is worth at least two rows in any direction: a wild reference must not blind the monitor."""
 MIN_ROWS_OF_DAY = 1
 """Buckets with fewer rows a day, on average, are pooled before days are compared."""
 
@@ -34,19 +35,26 @@ class Restlessness:
         directions: in how many directions days differ, at least 1: 1 when all moves are along one line (a weekday's mix).
         n_days: days it was measured on.
         n_buckets: buckets it was measured in.
+        special: the correlation of days of the share of rows without a value that training knew (NULL, NaN, infinite, unseen).
     """
 
     correlation: float
     directions: float
     n_days: int
     n_buckets: int
+    special: float = 0.0
+
+    @property
+    def of_special(self) -> Restlessness:
+        """The restlessness of the share of special rows alone."""
+        return Restlessness(self.special, 1.0, self.n_days, 2)
 
     @property
     def along_a_line(self) -> float:
         """The correlation of days in each direction in which they differ, one standard error larger than measured."""
         k = self.n_buckets - 1
         uncertain = 1 + sqrt(2 / (min(self.directions, k) * (self.n_days - 2)))
-        return uncertain * self.correlation * k / self.directions
+        return min(MAX_ALONG_A_LINE, uncertain * self.correlation * k / self.directions)
 
 
 @dataclass(frozen=True)
@@ -82,11 +90,12 @@ def clumping_of(rows: Sequence[int]) -> float:
     return sum((day / n) ** 2 for day in rows) if n else 0.0
 
 
-def restlessness(days: ArrayLike) -> Restlessness | None:
+def restlessness(days: ArrayLike, special: Sequence[int] = ()) -> Restlessness | None:
     """Measure restlessness on a healthy stretch.
 
     Args:
         days: counts, shape `(days, buckets)`, in the order of time; days without rows are left out.
+        special: the columns of NULL, NaN, infinite and unseen values.
 
     Returns:
         None with fewer than `MIN_DAYS` days with rows, or with a single bucket.
@@ -97,6 +106,15 @@ def restlessness(days: ArrayLike) -> Restlessness | None:
     counts = np.asarray(days, dtype=np.float64)
     if counts.ndim != 2:  # no day at all
         return None
+    found = _measured(counts)
+    if found is None or not special:
+        return found
+    apart = counts[:, list(special)].sum(axis=1)
+    of_special = _measured(np.column_stack([counts.sum(axis=1) - apart, apart]))
+    return replace(found, special=of_special.correlation if of_special else 0.0)
+
+
+def _measured(counts: NDArray[np.float64]) -> Restlessness | None:
     counts = _pooled(counts[counts.sum(axis=1) > 0])
     if len(counts) < MIN_DAYS or counts.shape[1] < 2:
         return None

@@ -184,13 +184,30 @@ class Compared:
         return verdict if is_brief else self._with_evidence(verdict)
 
     def _decided(self, rule: Rule) -> tuple[str, float]:
-        """The deciding metric of this feature, and its p-value; one without order has no KS statistic: chi-square decides."""
+        """The deciding metric of this feature, and its p-value; one without order has no KS statistic: chi-square decides.
+
+        KS does not see NULLs, and restlessness weakens the evidence of every bucket, also of those that never moved. So there
+        the share of special rows is tested apart, and the smaller of the two p-values counts twice (Bonferroni).
+        """
         if rule.metric in WITH_THRESHOLD:
             law = self.pooled.law(rule.metric)
-            return rule.metric, law.p_value(self.pooled.value(rule.metric), rule.threshold) if law else 1.0
-        if rule.metric == "ks_statistic" and self.divergences.ks_statistic is not None:
-            return "ks_statistic", self._ks_p_value(self.divergences.ks_statistic)
-        return "chi2_statistic", self.pooled.chi2_p_value()
+            metric, p_value = rule.metric, law.p_value(self.pooled.value(rule.metric), rule.threshold) if law else 1.0
+        elif rule.metric == "ks_statistic" and self.divergences.ks_statistic is not None:
+            metric, p_value = "ks_statistic", self._ks_p_value(self.divergences.ks_statistic)
+        else:
+            metric, p_value = "chi2_statistic", self.pooled.chi2_p_value()
+        if metric == "ks_statistic" or (self.restless and self.restless.correlation):
+            p_value = min(1.0, 2 * min(p_value, self._special_p_value(rule)))
+        return metric, p_value
+
+    def _special_p_value(self, rule: Rule) -> float:
+        """Whether the share of NULL, NaN, infinite and unseen values changed, by more than the threshold where there is one."""
+        before, now = (_set_apart(side, self.coarse.special) for side in self.counts)
+        apart = Pooled(before, now, self.restless.of_special if self.restless else None, self.clumping)
+        if rule.metric not in WITH_THRESHOLD:
+            return apart.chi2_p_value()
+        law = apart.law(rule.metric)
+        return law.p_value(apart.value(rule.metric), rule.threshold) if law else 1.0
 
     def _with_evidence(self, verdict: Verdict) -> Verdict:
         baseline, current, restless, divergences = self.baseline, self.current, self.restless, self.divergences
@@ -303,6 +320,12 @@ def _neighbours(buckets: Buckets, expected: NDArray[np.float64]) -> NDArray[np.i
     for pool in pools:
         into[pool] = pool[0]
     return into
+
+
+def _set_apart(counts: Counts, special: Sequence[int]) -> Counts:
+    """Two buckets: the values, and the special rows."""
+    n_special = counts[list(special)].sum()
+    return np.array([counts.sum() - n_special, n_special])
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 SELECT
   d.window_start AS window_start,
   d.window_end AS window_end,
+  d.reference_id AS reference_id,
   d.model_version AS model_version,
   d.segment AS segment,
   d.feature AS feature,

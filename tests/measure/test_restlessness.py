@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bq_monitor.measure.histogram import Buckets, Histogram
+from bq_monitor.measure.histogram import NULL, Buckets, Coarse, Histogram
 from bq_monitor.measure.restlessness import (
     MAX_CORRELATION,
     MIN_DAYS,
@@ -240,10 +240,35 @@ def test_effective_rows_are_those_of_kish() -> None:
 
 
 def test_pooled_buckets_keep_what_moves_along_the_line() -> None:
-    """Ten buckets measured, two tested, one direction: all of the excess 9 x 0.1 x 49 = 44.1 is in the one degree left."""
-    wide = ByHand(1.0, n_buckets=2, measured_in=10).widening()
-    assert wide.scale == pytest.approx(45.1, rel=1e-4)
+    """Five buckets measured, two tested, one direction: all of the excess 4 x 0.1 x 49 = 19.6 is in the one degree left."""
+    wide = ByHand(1.0, n_buckets=2).widening()
+    assert wide.scale == pytest.approx(20.6, rel=1e-4)
     assert wide.df == pytest.approx(1.0, rel=1e-4)
+
+
+def test_a_day_is_worth_two_rows_at_least() -> None:
+    """However wild along one line: 19 x 0.2 would be 3.8, taken is 0.5."""
+    assert Restlessness(MAX_CORRELATION, 1.0, CERTAIN, 20).along_a_line == 0.5
+
+
+@pytest.mark.parametrize("metric", ["js_distance", "psi", "chi2_statistic", "ks_statistic"])
+def test_nulls_are_seen_on_the_wildest_feature(metric: str, rng: np.random.Generator) -> None:
+    """Days whose mean moves more than its values do, never a NULL: a day of NULLs alone is drift, a healthy one is not."""
+    buckets = Buckets("numeric", edges=tuple(np.linspace(-3, 3, 9).tolist()))
+    means = rng.normal(0, 1.5, 61)
+    days = [np.bincount(np.searchsorted(buckets.edges, rng.normal(m, 1, 1000)), minlength=14) for m in means]
+    reference = Histogram(buckets, np.sum(days[:60], axis=0))
+    coarse = Coarse.of(reference, 10)
+    found = restlessness(np.array([coarse.counts(Histogram(buckets, day)) for day in days[:60]]), coarse.special)
+    nulls = Histogram.from_pairs(buckets, [(NULL, 1000)])
+    gone, well = (
+        judge(reference, day, Rule(metric=metric), restless=found, clumping=Clumping(1 / 60, 1.0))
+        for day in (nulls, Histogram(buckets, days[60]))
+    )
+    assert gone.p_value is not None
+    assert well.p_value is not None
+    assert gone.p_value < 1e-9
+    assert well.p_value > 0.01
 
 
 def test_few_rows_a_day_are_enough(rng: np.random.Generator) -> None:
