@@ -2,8 +2,9 @@
 
 A run judges 20 features in one window, balanced preset (JS distance 0.1, alpha 0.01 a run) unless said otherwise, against a reference
 of 100,000 rows. Windows of healthy rows are drawn anew for each run, and so is the reference.
+Raw values are drawn for the last part only: `detection_rivals.py`.
 
-    python benchmarks/detection.py [--trials N] [--seed N]
+    python benchmarks/detection.py [--trials N] [--seed N] [--only PART ...]
 
 What is exact, and what is left out. The counts of a window are multinomial given the reference's buckets, so counts are drawn, not
 rows. The quantiles of a continuous sample are drawn as order statistics of uniform numbers (ratios of gamma sums; any other continuous
@@ -16,7 +17,6 @@ judged in full by `judge` and `settle` and must agree. Power is that of one feat
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +24,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
+from detection_report import N_FEATURES, Report, percent
+from detection_rivals import rivals_own_verdicts
 from numpy.typing import NDArray
 from scipy import special, stats
 
@@ -38,7 +40,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-N_FEATURES = 20
 N_REFERENCE = 100_000
 TOP_K = 100
 SIZES = (30, 100, 300, 1_000, 10_000, 100_000, 1_000_000)
@@ -278,31 +279,6 @@ def _psi(p: Ints, q: Ints) -> Floats:
     a, b = (np.where(side > 0, side, floor) for side in (p, q))
     a, b = a / a.sum(axis=1, keepdims=True), b / b.sum(axis=1, keepdims=True)
     return ((b - a) * np.log(np.where(a > 0, b, 1) / np.where(a > 0, a, 1))).sum(axis=1)
-
-
-@dataclass
-class Report:
-    """Prints lines as they come and remembers whether all targets were met."""
-
-    trials: int
-    seed: int
-    missed: int = 0
-
-    def rng(self, *part: int) -> np.random.Generator:
-        """A generator of its own for each part: adding one changes no other."""
-        return np.random.default_rng([self.seed, *part])
-
-    def title(self, text: str, columns: Sequence[str]) -> None:
-        print(f"\n{text}\n{'':<46}" + "".join(f"{column:>13}" for column in columns), flush=True)
-
-    def line(self, name: str, cells: Sequence[str], target: str = "", *, met: bool = True) -> None:
-        self.missed += not met
-        verdict = f"   {target}: {'met' if met else 'MISSED'}" if target else ""
-        print(f"{name:<46}" + "".join(f"{cell:>13}" for cell in cells) + verdict, flush=True)
-
-
-def percent(share: float) -> str:
-    return f"{share:.1%}"
 
 
 def any_in_run(flags: Flags | None) -> str:
@@ -601,29 +577,25 @@ def _share_power(rng: np.random.Generator, trials: int, rule: Rule, size: int, p
     return float((found > critical_distance(rule, N_REFERENCE, size)).mean())
 
 
-def other_tools() -> None:
-    """Evidently and NannyML have no rows of their own: bq-monitor depends on neither, and their defaults are fixed thresholds."""
-    for tool, default in (
-        ("Evidently", "KS or chi-square p < 0.05 up to 1,000 rows, normed Wasserstein or JS distance > 0.1 beyond"),
-        ("NannyML", "JS distance > 0.1"),
-    ):
-        state = "installed, not run" if importlib.util.find_spec(tool.lower()) else "not installed, left out"
-        print(f"{tool}: {state}; its default is {default}: see these columns")
+PARTS: tuple[Callable[[Report], None], ...] = (
+    false_alarms, raw_ks, harmless, power, restless_days, presets, rivals_own_verdicts,
+)  # fmt: skip
 
 
 def main() -> None:
+    parts = {part.__name__.replace("_", "-"): part for part in PARTS}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--trials", type=int, default=1_000, help="runs of each line (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=20260101)
+    parser.add_argument("--only", nargs="+", choices=parts, default=list(parts), metavar="PART", help=", ".join(parts))
     options = parser.parse_args()
     report = Report(options.trials, options.seed)
     before = time.perf_counter()
     print(f"{options.trials:,} runs of {N_FEATURES} features a line, seed {options.seed}")
-    for part in (false_alarms, raw_ks, harmless, power, restless_days, presets):
+    for name in options.only:
         started = time.perf_counter()
-        part(report)
+        parts[name](report)
         print(f"({time.perf_counter() - started:.0f} s)")
-    other_tools()
     print(f"\n{report.missed} targets missed; {time.perf_counter() - before:.0f} s")
     sys.exit(1 if report.missed else 0)
 
