@@ -3,7 +3,7 @@
 A year of a log (the stand-in for BigQuery of tests/bigquery_server counts bytes as the service bills them: widths of the columns
 named, over the partitions that a query cannot skip) is watched day by day, each day by five window lengths, through the real
 client. `raw` is what five comparisons a day of raw tables read: the window's rows and each of four baselines in raw form
-(training data; the window before; the same weekdays of four weeks; a promoted window), the same columns, nothing remembered.
+(training data; the window before; the same weekdays of four weeks; the same days of the month before), the same columns, nothing remembered.
 
     python benchmarks/bytes_scanned.py [DAYS [ROWS_PER_DAY]]
 """
@@ -35,6 +35,7 @@ from tests.bigquery_lab import LOG, Lab, connect
 from tests.bigquery_server.server import serve
 
 LENGTHS = (1, 7, 14, 28, 56)
+BASELINES = ["training", "previous", {"same_weekday": 4}, {"same_monthday": 1}]
 START = datetime(2025, 1, 1, tzinfo=UTC)
 TRAINING_DAYS = 90
 
@@ -62,8 +63,9 @@ def raw_bytes(by_day: list[int], training: int) -> int:
         window = sum(by_day[day - length : day])
         before = sum(by_day[max(day - 2 * length, 0) : day - length])
         weekdays = sum(sum(by_day[max(day - 7 * k - length, 0) : max(day - 7 * k, 0)]) for k in range(1, 5))
-        promoted = sum(by_day[:length])
-        total += 4 * window + training + before + weekdays + promoted
+        month = 30 * -(-length // 31)
+        month_before = sum(by_day[max(day - month - length, 0) : max(day - month, 0)])
+        total += 4 * window + training + before + weekdays + month_before
     return total
 
 
@@ -82,7 +84,7 @@ def main(days: int, per_day: int) -> None:
         lab = Lab(server, connect(server), BigQueryWarehouse("acme-ml", "mon", client=connect(server)), Path(folder))
         create_tables(lab.warehouse)
         settings = {"monitor": "loans", "warehouse": "bigquery://acme-ml/mon", "source": {"table": LOG, "timestamp": "predicted_at"},
-                    "features": ["amount", "term", "region"]}  # fmt: skip
+                    "features": ["amount", "term", "region"], "baselines": BASELINES}  # fmt: skip
         lab.settings = {**settings, "prediction": None, "window": {"length": "7d"}}
         store_reference(lab.warehouse, lab.build(training))
         n_runs = 0
@@ -103,7 +105,8 @@ def main(days: int, per_day: int) -> None:
             "SELECT COUNT(*), COUNT(DISTINCT (window_start, window_end)) FROM `acme-ml.mon.drift_results`"
         )
     one_pass, raw = sum(by_day), raw_bytes(by_day, width(training))
-    print(f"{days} days of {per_day} rows, {len(LENGTHS)} window lengths ({', '.join(map(str, LENGTHS))} days): {n_runs:,} runs, "
+    print(f"{days} days of {per_day} rows, {len(BASELINES)} baselines, "
+          f"{len(LENGTHS)} window lengths ({', '.join(map(str, LENGTHS))} days): {n_runs:,} runs, "
           f"{windows:,} windows, {results:,} verdicts in {time.perf_counter() - started:.0f} s")  # fmt: skip
     print("| | bytes of the log and of raw baselines | of one pass |\n|---|---:|---:|")
     for what, size in (

@@ -20,6 +20,9 @@ from bq_monitor.timegrid import Partition, Window, parse_moment
 from bq_monitor.warehouse import open_warehouse, statements
 from bq_monitor.warehouse.base import Relation, Row, Terms, Warehouse
 
+MAX_VERDICTS = 100_000
+"""More verdicts than this are left to the next run, as far as whole windows can be: each takes milliseconds and kilobytes."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -66,10 +69,12 @@ def _stretch(backfill: tuple[datetime | str, datetime | str] | None, zone: ZoneI
 
 
 def affordable_plan(warehouse: Warehouse, config: MonitorConfig, asked: Asked) -> tuple[Plan, Relation]:
-    """The plan of as many windows as the budget allows; raises `BudgetError` when it does not allow one."""
+    """The plan of as many windows as time, memory and the budget allow; raises `BudgetError` when it does not allow one."""
     allowance = _allowance(warehouse, config)
     desk = _Desk(warehouse, config, asked, allowance)
     plan = desk.plan(asked.max_windows)
+    while plan.n_verdicts > MAX_VERDICTS and not plan.is_backfill and len(plan.windows) > 1:
+        plan = desk.plan(len(plan.windows) // 2)
     while allowance is not None:
         size, spent = estimate_bytes(warehouse, plan, desk.relation), warehouse.spent.bytes_processed or 0
         fewer = len(plan.windows) // 2

@@ -49,7 +49,7 @@ def run(
         config: the monitor; its tables must exist (`bq-monitor init`) and a reference must be captured.
         as_of: the moment the run is for (default: now). Windows that ended before it, less `window.delay`, are due.
         max_windows: judge at most so many windows that were never judged, the oldest first; the result says how many are left.
-            Where `budget` allows less, less is done.
+            Where `budget`, time or memory allow less, less is done.
         backfill: `(start, end)`: judge the windows that end after `start` and not after `end` instead; nobody is notified of what they show.
         deadline_seconds: stop then, if that is sooner than `budget.deadline`.
         progress: called with the step, what is done and what is to do.

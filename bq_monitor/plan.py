@@ -140,6 +140,12 @@ class Plan:
         return sorted({judgement.window for judgement in self.judgements})
 
     @property
+    def n_verdicts(self) -> int:
+        """How many verdicts it will make."""
+        features = sum(len(judgement.reference.features) for judgement in self.judgements if judgement.reference)
+        return features * len(self.config.baselines)
+
+    @property
     def is_backfill(self) -> bool:
         return not self.coverage_key
 
