@@ -16,6 +16,9 @@ from numpy.typing import ArrayLike
 
 from bq_monitor.measure.restlessness import Widening
 
+_CERTAIN = 1e-6
+"""Below this the p-value of a KS statistic need only be small."""
+_MANY = 1000
 _CANCELS = 1e-5
 """Below this the complement of a probability keeps fewer than ten digits."""
 _FACTORS = {"js_distance": 8 * float(np.log(2)), "psi": 1.0}
@@ -92,13 +95,18 @@ class Law:
 def ks_p_value(statistic: float, n_baseline: float, n_current: float) -> float | None:
     """Asymptotic two-sided p-value of a two-sample KS statistic; None when a side is empty. Sizes may be effective ones.
 
-    Source: `scipy.stats.ks_2samp(method="asymp")`: the one-sample law at the effective size nm / (n + m).
+    Source: `scipy.stats.ks_2samp(method="asymp")`: the one-sample law at the effective size nm / (n + m). Below 1e-6 and from
+    1,000 rows on, where that takes long and nothing hangs on a digit, Kolmogorov's limit with Stephens' (1970) correction: at most a
+    tenth less than that law, and more than a tenth above it only below 1e-20.
     """
-    from scipy import stats
+    from scipy import special, stats
 
     if not n_baseline or not n_current:
         return None
-    return float(stats.kstwo.sf(statistic, max(1, round(n_baseline * n_current / (n_baseline + n_current)))))
+    n = max(1, round(n_baseline * n_current / (n_baseline + n_current)))
+    root = np.sqrt(n)
+    limit = float(special.kolmogorov((root + 0.12 + 0.11 / root) * statistic))
+    return limit if limit < _CERTAIN and n >= _MANY else float(stats.kstwo.sf(statistic, n))
 
 
 def chi2_test(baseline: ArrayLike, current: ArrayLike) -> tuple[float, float] | None:

@@ -106,6 +106,17 @@ def test_ks_statistic_and_p_value_equal_scipy_when_each_value_is_a_bucket(rng: n
     assert ks_p_value(statistic, 400, 250) == pytest.approx(theirs.pvalue, rel=1e-9)
 
 
+@pytest.mark.parametrize("n", [1000, 2000, 5000])
+def test_tiny_ks_p_values_of_many_rows_are_close(n: int) -> None:
+    """Where the limit law takes over: a tenth less than scipy's at most, and no more than a tenth above down to 1e-20."""
+    for statistic in np.linspace(0.03, 0.4, 12):
+        theirs = stats.kstwo.sf(statistic, n)
+        ours = ks_p_value(float(statistic), 2 * n, 2 * n)
+        assert ours is not None
+        assert ours >= 0.9 * theirs
+        assert ours <= max(1.1 * theirs, 1e-20)
+
+
 def test_ks_p_value_is_defined_for_one_row_and_none_without_rows() -> None:
     """One row against one gives an effective size below a half; it still has a p-value. No rows have none."""
     assert ks_p_value(1.0, 1, 1) is not None
