@@ -16,7 +16,7 @@ from bq_monitor.errors import AccessError, InputError
 from bq_monitor.plan import BEGINNING, MAX_WINDOWS, Plan, Planner, Progress, Stored, StoredGranule
 from bq_monitor.reference import load_references
 from bq_monitor.scan import log_scan
-from bq_monitor.timegrid import Partition, Window, parse_moment
+from bq_monitor.timegrid import Partition, Window, parse_moment, parse_stretch
 from bq_monitor.warehouse import open_warehouse, statements
 from bq_monitor.warehouse.base import Relation, Row, Terms, Warehouse
 
@@ -42,7 +42,8 @@ class Asked:
     ) -> Asked:
         """From what a caller says, times read in the monitor's zone; raises `InputError` for a moment to come."""
         zone = config.window.timezone
-        return cls(moment_of(as_of, zone), max_windows, _stretch(backfill, zone))
+        stretch = None if backfill is None else parse_stretch("backfill", *backfill, zone)
+        return cls(moment_of(as_of, zone), max_windows, stretch)
 
 
 def moment_of(as_of: datetime | str | None, zone: ZoneInfo) -> datetime:
@@ -54,18 +55,6 @@ def moment_of(as_of: datetime | str | None, zone: ZoneInfo) -> datetime:
             f"as_of: got {moment:%Y-%m-%d %H:%M} UTC, which is to come; allowed: now ({now:%Y-%m-%d %H:%M} UTC) or before."
         )
     return moment
-
-
-def _stretch(backfill: tuple[datetime | str, datetime | str] | None, zone: ZoneInfo) -> Window | None:
-    """The stretch of a backfill; refused when it ends before it starts."""
-    if backfill is None:
-        return None
-    start, end = (parse_moment(moment, zone) for moment in backfill)
-    if start >= end:
-        raise InputError(
-            f"backfill: got {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC; allowed: an end after the start."
-        )
-    return Window(start, end)
 
 
 def affordable_plan(warehouse: Warehouse, config: MonitorConfig, asked: Asked) -> tuple[Plan, Relation]:

@@ -336,11 +336,11 @@ class Planner:
         ]
         healthy = [self._data(self.healthy, version, by_granule)] if self.healthy else []
         key = digest([*identity, *([baseline.name, found] for baseline, _, found in past), *healthy])
-        days = self._days(data)
+        days = self.grid.rows_by_day(data)
         if reference is None:
             named = f"version {version!r}" if by_version else "this monitor"
             return Judgement(window, version, None, key, days, reason=f"no reference for {named}")
-        compared = tuple(Past(baseline, windows, self._days(found)) for baseline, windows, found in past)
+        compared = tuple(Past(baseline, windows, self.grid.rows_by_day(found)) for baseline, windows, found in past)
         return Judgement(window, reference.model_version, reference, key, days, compared)
 
     def _data(
@@ -350,14 +350,6 @@ class Planner:
         granules = (granule for window in windows for granule in self.grid.granules(window))
         found = ((granule, by_granule.get(granule, {}).get(version, 0)) for granule in granules)
         return [(granule, n) for granule, n in found if n]
-
-    def _days(self, data: Sequence[tuple[datetime, int]]) -> tuple[int, ...]:
-        """Rows by calendar day."""
-        days: dict[object, int] = {}
-        for granule, n in data:
-            day = granule.astimezone(self.grid.zone).date()
-            days[day] = days.get(day, 0) + n
-        return tuple(days.values())
 
     def _rule_identity(self, reference: Reference | None) -> object:
         """Everything in the configuration, and of a promoted baseline, that a verdict depends on."""

@@ -12,7 +12,7 @@ from bq_monitor.plan import Judgement
 from bq_monitor.reference import Reference, load_references, store_promoted
 from bq_monitor.scan import scan_definition_id
 from bq_monitor.stored import CURRENT, Evidence, read_sums
-from bq_monitor.timegrid import Window, parse_moment
+from bq_monitor.timegrid import Window, parse_stretch
 from bq_monitor.warehouse import open_warehouse, statements
 from bq_monitor.warehouse.base import Terms, Warehouse
 
@@ -26,14 +26,14 @@ def promote(
         The promoted baseline: the features of the reference with the counts of production.
 
     Raises:
-        InputError: no reference of this version, or nothing counted in this stretch.
+        InputError: no reference of this version, nothing counted in this stretch, or it ends before it starts.
         WarehouseError: it could not be stored.
     """
     warehouse = open_warehouse(config.warehouse, deadline_seconds=config.budget.deadline_seconds)
     try:
         warehouse.begin(Terms(config.budget.deadline_seconds, None, {"monitor": config.monitor}))
-        zone, grid = config.window.timezone, config.window.grid
-        window = Window(grid.floor(parse_moment(start, zone)), grid.floor(parse_moment(end, zone)))
+        grid, asked = config.window.grid, parse_stretch("promote", start, end, config.window.timezone)
+        window = Window(grid.floor(asked.start), grid.floor(asked.end))
         promoted = _summed(warehouse, config, _reference(warehouse, config, version), window)
         store_promoted(warehouse, promoted)
         return promoted
@@ -67,12 +67,9 @@ def _summed(warehouse: Warehouse, config: MonitorConfig, reference: Reference, w
     rows = warehouse.query(
         statements.stored(warehouse, config.monitor, scan_definition_id(config), window.start, window.end)
     )
-    days: dict[object, int] = {}
-    for row in rows:
-        if row["reference_id"] == reference.reference_id:
-            day = row["granule"].astimezone(config.window.timezone).date()
-            days[day] = days.get(day, 0) + int(row["n_rows"])
+    own = ((row["granule"], int(row["n_rows"])) for row in rows if row["reference_id"] == reference.reference_id)
+    clumping = clumping_of(config.window.grid.rows_by_day(own))
     return replace(
-        reference, features=features, captured_at=datetime.now(UTC), clumping=clumping_of(list(days.values())),
+        reference, features=features, captured_at=datetime.now(UTC), clumping=clumping,
         promoted=None, stretch=window, scan_definition_id=scan_definition_id(config),
     )  # fmt: skip

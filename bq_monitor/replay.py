@@ -17,7 +17,7 @@ from bq_monitor.reference import Reference, load_references
 from bq_monitor.results import DriftResult, by_judgement
 from bq_monitor.scan import scan_definition_id
 from bq_monitor.stored import Evidence, read_restlessness, read_sums
-from bq_monitor.timegrid import Window, parse_moment
+from bq_monitor.timegrid import Window, parse_moment, parse_stretch
 from bq_monitor.warehouse import open_warehouse, statements
 from bq_monitor.warehouse.base import Terms, Warehouse
 
@@ -81,10 +81,12 @@ def replay(
     """Judge the windows that end in `(start, end]` (default: all that are counted) under each variant of one monitor.
 
     Raises:
-        InputError: a setting changes what is counted (table, filter, expressions, granule, zone), or nothing is counted.
+        InputError: a setting changes what is counted (table, filter, expressions, granule, zone), nothing is counted, or `end` is not after `start`.
     """
     config = variants[0][1]
     _require_same_counts(variants)
+    if start is not None and end is not None:
+        parse_stretch("replay", start, end, config.window.timezone)
     warehouse = open_warehouse(config.warehouse, deadline_seconds=config.budget.deadline_seconds, read_only=True)
     try:
         warehouse.begin(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
@@ -139,6 +139,14 @@ class Grid:
             yield moment
             moment = self.next(moment)
 
+    def rows_by_day(self, rows: Iterable[tuple[datetime, int]]) -> tuple[int, ...]:
+        """Rows of granules `(start, n)` by the calendar day that they start on, in the order in which days come up."""
+        days: dict[date, int] = {}
+        for granule, n in rows:
+            day = granule.astimezone(self.zone).date()
+            days[day] = days.get(day, 0) + n
+        return tuple(days.values())
+
     def _ends(self, after: datetime, until: datetime) -> Iterator[datetime]:
         if self.every.unit == "h":
             step = timedelta(hours=self.every.count)
@@ -184,6 +192,16 @@ def parse_moment(value: str | date | datetime, zone: ZoneInfo) -> datetime:
     if not isinstance(value, datetime):
         return _midnight(value, zone)
     return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def parse_stretch(place: str, start: str | date | datetime, end: str | date | datetime, zone: ZoneInfo) -> Window:
+    """Two moments as the stretch between them; raises `InputError`, naming `place`, when it does not end after it starts."""
+    first, last = parse_moment(start, zone), parse_moment(end, zone)
+    if first >= last:
+        raise InputError(
+            f"{place}: got {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC; allowed: an end after the start."
+        )
+    return Window(first, last)
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

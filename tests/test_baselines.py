@@ -154,6 +154,10 @@ def test_a_promoted_stretch_is_a_baseline(tmp_path: Path, rng: np.random.Generat
     }
     with pytest.raises(InputError, match="nothing counted there for version '1'"):
         promote(config, "2025-01-12", "2025-01-19")
+    with pytest.raises(
+        InputError, match="promote: got 2026-01-19 00:00 to 2026-01-12 00:00 UTC; allowed: an end after"
+    ):
+        promote(config, "2026-01-19", "2026-01-12")
     with pytest.raises(InputError, match="version '7': no reference of it; captured are '1'"):
         promote(config, "2026-01-12", "2026-01-19", version="7")
 

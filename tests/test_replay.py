@@ -126,6 +126,12 @@ def test_a_setting_that_cannot_be_replayed_is_refused(
         replay(load_variants(monitor, settings))
 
 
+def test_a_stretch_that_ends_before_it_starts_is_refused(monitor: Path) -> None:
+    """Told with both moments, not answered with nothing."""
+    with pytest.raises(InputError, match="replay: got 2026-02-11 00:00 to 2026-02-01 00:00 UTC; allowed: an end after"):
+        replay(load_variants(monitor, []), "2026-02-11", "2026-02-01")
+
+
 def test_nothing_counted_is_told(tmp_path: Path) -> None:
     """Before the first run there is nothing to replay."""
     settings: dict[str, Any] = {
