@@ -134,8 +134,8 @@ def _bare(log: Path) -> Callable[[], int]:
 def _scan(log: Path) -> Callable[[], int]:
     """The scan of a monitor: histograms and moments of every column by day, against a reference of 100,000 rows."""
     from bq_monitor.capture import build_reference
-    from bq_monitor.config import Feature
     from bq_monitor.scan import Scan, TimeRange
+    from bq_monitor.sections import Feature
     from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 
     warehouse = DuckDBWarehouse()

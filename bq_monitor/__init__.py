@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from bq_monitor.comparison import Comparison as Comparison
     from bq_monitor.comparison import compare as compare
     from bq_monitor.config import MonitorConfig as MonitorConfig
-    from bq_monitor.config import load_config as load_config
-    from bq_monitor.config import load_configs as load_configs
+    from bq_monitor.config_files import load_config as load_config
+    from bq_monitor.config_files import load_configs as load_configs
     from bq_monitor.errors import BqMonitorError as BqMonitorError
     from bq_monitor.errors import ConfigError as ConfigError
     from bq_monitor.errors import InputError as InputError
@@ -23,7 +23,8 @@ __version__ = "0.1.0"
 _HOME = {
     "capture": ("capture_reference",),
     "comparison": ("Comparison", "compare"),
-    "config": ("MonitorConfig", "load_config", "load_configs"),
+    "config": ("MonitorConfig",),
+    "config_files": ("load_config", "load_configs"),
     "errors": ("BqMonitorError", "ConfigError", "InputError", "WarehouseError"),
     "job": ("run",),
     "reference": ("Reference",),

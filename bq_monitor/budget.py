@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bq_monitor.config import Budget, MonitorConfig
+from bq_monitor.config import MonitorConfig
 from bq_monitor.errors import BudgetError
+from bq_monitor.sections import Budget
 
 MB = 1 << 20
 TIB = 1 << 40

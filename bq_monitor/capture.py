@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from bq_monitor.config import Feature, MonitorConfig
+from bq_monitor.config import MonitorConfig
 from bq_monitor.days import with_days
 from bq_monitor.errors import InputError
 from bq_monitor.freeze import Planned, batches, freeze_buckets
@@ -16,6 +16,7 @@ from bq_monitor.measure.histogram import Buckets, Kind
 from bq_monitor.measure.kinds import Excluded, Profile, detect
 from bq_monitor.reference import FeatureReference, Reference, load_references, store_reference
 from bq_monitor.scan import Counted, Scan, digest, histogram_from_row
+from bq_monitor.sections import Feature
 from bq_monitor.warehouse import open_warehouse
 from bq_monitor.warehouse.base import Dialect, Relation, Row, Statement, Terms, Warehouse
 from bq_monitor.warehouse.fragments import ALLOWED, LABELS, NUMBERS, TIMES

@@ -92,7 +92,7 @@ as_of_option = click.option("--as-of", metavar="TIME", help="The moment to run f
 @json_option
 def init(config: Sequence[str], as_json: bool) -> None:
     """Create the tables and views of the monitors' warehouses. Safe to repeat."""
-    from bq_monitor.config import load_configs
+    from bq_monitor.config_files import load_configs
     from bq_monitor.warehouse import open_warehouse
     from bq_monitor.warehouse.schema import TABLES, VIEWS
     from bq_monitor.warehouse.setup import create_tables
@@ -117,7 +117,7 @@ def init(config: Sequence[str], as_json: bool) -> None:
 @json_option
 def validate(config: Sequence[str], offline: bool, as_json: bool) -> None:
     """Check configurations, and the logs and tables that they name."""
-    from bq_monitor.config import load_configs
+    from bq_monitor.config_files import load_configs
     from bq_monitor.findings import Findings
 
     monitors = load_configs(list(config))
@@ -146,7 +146,7 @@ def validate(config: Sequence[str], offline: bool, as_json: bool) -> None:
 @json_option
 def plan(config: Sequence[str], as_of: str | None, as_json: bool) -> None:
     """Show which windows are due, what would be counted, and what it would cost. Runs nothing."""
-    from bq_monitor.config import load_configs
+    from bq_monitor.config_files import load_configs
     from bq_monitor.due import preview
     from bq_monitor.tables import due_table
 
@@ -170,7 +170,7 @@ def reference() -> None:
 def reference_capture(config: str, data: str, version: str, as_json: bool) -> None:
     """Write the frozen histograms of a model's training data to the warehouse."""
     from bq_monitor.capture import capture_reference
-    from bq_monitor.config import load_config
+    from bq_monitor.config_files import load_config
     from bq_monitor.tables import reference_table
 
     captured = capture_reference(data, load_config(config), version=version)
@@ -190,7 +190,7 @@ def reference_capture(config: str, data: str, version: str, as_json: bool) -> No
 @json_option
 def reference_promote(config: str, start: str, end: str, version: str | None, as_json: bool) -> None:
     """Make a stretch of production the baseline 'promoted', from stored counts."""
-    from bq_monitor.config import load_config
+    from bq_monitor.config_files import load_config
     from bq_monitor.promotion import promote
     from bq_monitor.tables import reference_table
 
@@ -206,7 +206,7 @@ def reference_promote(config: str, start: str, end: str, version: str | None, as
 @json_option
 def reference_list(config: Sequence[str], as_json: bool) -> None:
     """List the captured references, newest first."""
-    from bq_monitor.config import load_configs
+    from bq_monitor.config_files import load_configs
     from bq_monitor.reference import load_references
     from bq_monitor.tables import references_table
     from bq_monitor.warehouse import open_warehouse
@@ -232,7 +232,7 @@ def reference_list(config: Sequence[str], as_json: bool) -> None:
 @json_option
 def run(config: Sequence[str], as_of: str | None, start: str | None, end: str | None, as_json: bool) -> None:
     """Count and judge every window that is due, or (--from, --to) a stretch of the past."""
-    from bq_monitor.config import load_configs
+    from bq_monitor.config_files import load_configs
 
     if (start is None) != (end is None):
         raise click.UsageError("--from and --to go together: the stretch to backfill.")
@@ -282,7 +282,7 @@ def _print_run(outcome: RunResult) -> None:
 @json_option
 def replay(config: str, settings: Sequence[str], start: str | None, end: str | None, as_json: bool) -> None:
     """What would have fired with other settings? Judges stored counts anew; reads no log, writes nothing."""
-    from bq_monitor.config import load_variants
+    from bq_monitor.config_files import load_variants
     from bq_monitor.replay import replay as replay_variants
     from bq_monitor.tables import replay_table, timeline_table
 
@@ -351,7 +351,7 @@ def _print_comparison(result: Comparison) -> None:
 @json_option
 def sql(config: Sequence[str], as_json: bool) -> None:
     """Print every GoogleSQL statement of a monitor, unexecuted."""
-    from bq_monitor.config import load_configs
+    from bq_monitor.config_files import load_configs
     from bq_monitor.listing import monitor_statements, printable
 
     found = [statement for monitor in load_configs(list(config)) for statement in monitor_statements(monitor)]

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bq_monitor.capture import build_reference, profile_columns
-from bq_monitor.config import Feature
 from bq_monitor.errors import InputError
 from bq_monitor.measure.histogram import NULL, OTHER, UNSEEN, Histogram, Moments
 from bq_monitor.measure.presets import PRESETS, PresetName
@@ -24,6 +23,7 @@ from bq_monitor.measure.verdict import (
 )
 from bq_monitor.reference import FeatureReference, Reference
 from bq_monitor.scan import Scan, histogram_from_row
+from bq_monitor.sections import Feature
 from bq_monitor.warehouse.base import Relation
 
 if TYPE_CHECKING:

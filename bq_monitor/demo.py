@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from bq_monitor.capture import capture_reference
-from bq_monitor.config import MonitorConfig, load_config
+from bq_monitor.config import MonitorConfig
+from bq_monitor.config_files import load_config
 from bq_monitor.errors import InputError
 from bq_monitor.job import run
 from bq_monitor.resources import resource

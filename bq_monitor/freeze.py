@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from bq_monitor.config import Feature
 from bq_monitor.measure.histogram import Buckets, Kind
+from bq_monitor.sections import Feature
 from bq_monitor.warehouse.base import Dialect, Param, Relation, Row, Statement, Warehouse
 from bq_monitor.warehouse.fragments import value
 from bq_monitor.warehouse.identifiers import Expression, quote_column

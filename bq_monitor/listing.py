@@ -11,12 +11,13 @@ from typing import Any
 from sqlglot import exp, parse_one
 
 from bq_monitor.capture import profile_statement
-from bq_monitor.config import Feature, MonitorConfig
+from bq_monitor.config import MonitorConfig
 from bq_monitor.days import day_scan
 from bq_monitor.errors import InputError
 from bq_monitor.freeze import Planned, batches, labels_statement, quantiles_statement
 from bq_monitor.measure.histogram import Buckets
 from bq_monitor.scan import Counted, Scan, counted, log_scan, scan_definition_id
+from bq_monitor.sections import Feature
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Dialect, Param, Relation, Statement
 from bq_monitor.warehouse.bigquery import transaction

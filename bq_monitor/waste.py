@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from bq_monitor.budget import MIN_BILLED_BYTES, billed, price
-from bq_monitor.config import Budget, MonitorConfig
+from bq_monitor.config import MonitorConfig
 from bq_monitor.due import scan_sizes
 from bq_monitor.findings import Findings
 from bq_monitor.plan import BEGINNING, Count, Plan
 from bq_monitor.reference import Reference
 from bq_monitor.scan import log_scan
+from bq_monitor.sections import Budget
 from bq_monitor.timegrid import Span
 from bq_monitor.warehouse.base import Layout, Relation, Warehouse
 from bq_monitor.warehouse.fragments import TIMES

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
-from bq_monitor.config import parse_config, parse_size
+from bq_monitor.config import parse_config
 from bq_monitor.errors import ConfigError
+from bq_monitor.sections import parse_size
 from bq_monitor.timegrid import Span
 
 WHOLE = """

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bq_monitor.config import MonitorConfig, load_config, load_configs
+from bq_monitor.config import MonitorConfig
+from bq_monitor.config_files import load_config, load_configs
 from bq_monitor.errors import ConfigError, InputError
 from tests.test_config import mapping
 

@@ -14,7 +14,7 @@ import yaml
 
 from bq_monitor import InputError, capture_reference, load_config, run, tables
 from bq_monitor.cli import cli
-from bq_monitor.config import load_variants
+from bq_monitor.config_files import load_variants
 from bq_monitor.errors import ConfigError
 from bq_monitor.replay import Replayed, replay
 from bq_monitor.tables import timeline_table

@@ -19,7 +19,8 @@ from flask.testing import FlaskClient
 from google.auth.credentials import AnonymousCredentials
 
 from bq_monitor.capture import capture_reference
-from bq_monitor.config import MonitorConfig, load_config, parse_config
+from bq_monitor.config import MonitorConfig, parse_config
+from bq_monitor.config_files import load_config
 from bq_monitor.due import Asked
 from bq_monitor.job import execute, run
 from bq_monitor.warehouse import open_warehouse

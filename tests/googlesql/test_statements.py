@@ -11,12 +11,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bq_monitor.capture import profile_statement
-from bq_monitor.config import Feature, parse_config
+from bq_monitor.config import parse_config
 from bq_monitor.freeze import Planned, labels_statement, quantiles_statement
 from bq_monitor.listing import monitor_statements
 from bq_monitor.measure.histogram import Buckets, Kind
 from bq_monitor.resources import resource
 from bq_monitor.scan import Scan, TimeRange, counted
+from bq_monitor.sections import Feature
 from bq_monitor.timegrid import Granule
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Dialect, Param, Relation, Statement

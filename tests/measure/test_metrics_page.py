@@ -10,8 +10,8 @@ from math import exp, log, log2, sqrt
 import pytest
 
 from bq_monitor import days, history
-from bq_monitor.config import MAX_ALPHA, Detection
 from bq_monitor.measure import divergence, explanation, histogram, presets, restlessness, trend, verdict
+from bq_monitor.sections import MAX_ALPHA, Detection
 from bq_monitor.warehouse.schema import DRIFT_RESULTS
 from tests.conftest import ROOT
 
