@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types benchmark bytes detection hostile crash-matrix clean
+.PHONY: demo test check lint types benchmark bytes detection classifier hostile crash-matrix clean
 
 demo: $(VENV)/.ready-demo
 	$(BIN)/bq-monitor demo --dir bq-monitor-demo
@@ -28,6 +28,9 @@ bytes: $(VENV)/.ready-dev
 
 detection: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/detection.py
+
+classifier: $(VENV)/.ready-dev
+	$(BIN)/python benchmarks/classifier_false_alarms.py
 
 hostile: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/hostile.py

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from bq_monitor.capture_outcomes import with_outcomes, with_segments
 from bq_monitor.config import MonitorConfig
 from bq_monitor.days import with_days
 from bq_monitor.errors import InputError
@@ -41,6 +43,7 @@ def capture_reference(
     *,
     version: str,
     predictions: Any = None,
+    labels: Any = None,
     timestamps: Any = None,
 ) -> Reference:
     """Capture and store the reference of a model version; a training pipeline's one call.
@@ -51,6 +54,8 @@ def capture_reference(
         version: of the model, as the production log names it.
         predictions: the model's answers on the training data, when `data` does not hold them: a sequence for
             `prediction.column`, or a DataFrame with the columns of `prediction`. Only with a DataFrame.
+        labels: what came true of each training row, where `data` does not hold `labels.column`. Only with a DataFrame. Where outcomes
+            are known, performance and P(outcome | feature) in production are compared with those of the training data.
         timestamps: when each training row came about, where `data` does not hold `source.timestamp`. Only with a DataFrame.
             Where times are known, it is measured how much days differ, and verdicts reckon with it.
 
@@ -62,6 +67,8 @@ def capture_reference(
         WarehouseError: it could not be stored.
     """
     given = _with_predictions(os.fspath(data) if isinstance(data, os.PathLike) else data, predictions, config)
+    if labels is not None:
+        given = _with_labels(given, labels, config)
     if timestamps is not None:
         given = _with_columns(given, {config.source.timestamp: timestamps}, "timestamps")
     terms = Terms(config.budget.deadline_seconds, config.budget.max_bytes_per_run, {"monitor": config.monitor})
@@ -84,7 +91,9 @@ def capture_reference(
             unfit="exclude" if config.features == "auto" else "refuse",
             salt=stored[0].salt if stored else None,
         )
-        return store_reference(warehouse, with_days(engine, relation, reference, config))
+        reference = with_days(engine, relation, _labels_apart(reference), config)
+        reference = with_outcomes(engine, relation, with_segments(engine, relation, reference, config), config)
+        return store_reference(warehouse, reference)
     finally:
         engine.close()
         warehouse.close()
@@ -138,6 +147,18 @@ def _with_predictions(data: Any, predictions: Any, config: MonitorConfig) -> Any
     return _with_columns(data, named, "predictions")
 
 
+def _with_labels(data: Any, labels: Any, config: MonitorConfig) -> Any:
+    if config.labels is None:
+        raise InputError("capture_reference: labels: no labels are configured; name their column in 'labels'.")
+    return _with_columns(data, {config.labels.column: labels}, "labels")
+
+
+def _labels_apart(reference: Reference) -> Reference:
+    """A reference whose outcome is none of the features that are expected in the log."""
+    features = tuple(feature for feature in reference.features if feature.role != "label")
+    return replace(reference, features=features, labels=tuple(f for f in reference.features if f.role == "label"))
+
+
 def _with_columns(data: Any, named: Mapping[str, Any], place: str) -> Any:
     if isinstance(data, str):
         raise InputError(f"capture_reference: {place}: only with a DataFrame; put the column into the data instead.")
@@ -176,6 +197,9 @@ def wanted_features(config: MonitorConfig, relation: Relation) -> list[tuple[Fea
         )
         if prediction.score:
             roles.append((Feature(name=prediction.score, kind="numeric"), "score"))
+    if config.labels and config.labels.column in relation.columns:
+        is_number = prediction is not None and prediction.kind == "regression"
+        roles.append((Feature(name=config.labels.column, kind="numeric" if is_number else "categorical"), "label"))
     apart = {source.timestamp, source.id, source.model_version, *(feature.name for feature, _ in roles)}
     found = [Feature(name=name) for name in relation.columns if name not in apart]
     declared = found if config.features == "auto" else config.declared_features()
@@ -253,7 +277,7 @@ def _kind(feature: Feature, role: str, profile: Profile | None, source_type: str
     """The kind that is said, if the column's type allows it, else the one detected."""
     if feature.expression is not None:
         return feature.kind or Excluded("an expression without a kind; say kind: numeric or categorical")
-    if role == "prediction" and source_type == "BOOL" and feature.kind == "categorical":
+    if role in ("prediction", "label") and source_type == "BOOL" and feature.kind == "categorical":
         return "boolean"
     if feature.kind is None:
         return detect(feature.name, profile or Profile(source_type, 0, 0, 0))  # detection refuses other types

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from bq_monitor.baselines import Baseline
 from bq_monitor.errors import ConfigError, did_you_mean
+from bq_monitor.measure.performance import METRICS
 from bq_monitor.measure.verdict import WITH_THRESHOLD, Rule
 from bq_monitor.sections import (
     MAX_ALPHA,
     PENDING,
     BaselineField,
     Budget,
+    Business,
     Detection,
+    Fairness,
     Feature,
-    Healthy,
+    Labels,
+    Limits,
     Pending,
     Prediction,
+    Quality,
     Section,
+    SegmentField,
     Source,
     WindowConfig,
 )  # fmt: skip
@@ -36,6 +42,15 @@ def _check_name(name: str) -> str:
     if not NAME.fullmatch(name):
         raise ValueError(f"got {name!r}; allowed: lower-case letters, digits and '_'")
     return name
+
+
+def _full_names(value: object) -> object:
+    """`auc` is short for `roc_auc`."""
+    return (
+        {"roc_auc" if key == "auc" else key: item for key, item in value.items()}
+        if isinstance(value, Mapping)
+        else value
+    )
 
 
 def _feature_list(value: object) -> object:
@@ -58,11 +73,12 @@ class MonitorConfig(Section):
     baselines: Annotated[list[BaselineField], Field(min_length=1, default_factory=lambda: [Baseline("training")])]
     detection: Detection = Detection()
     budget: Budget = Budget()
-    labels: Pending = None
-    segments: Pending = None
-    performance: Pending = None
-    quality: Pending = None
-    business: Pending = None
+    labels: Labels | None = None
+    segments: list[SegmentField] = Field(default_factory=list)
+    performance: Annotated[dict[str, Limits], BeforeValidator(_full_names)] = Field(default_factory=dict)
+    quality: Quality = Quality()
+    business: Business = Business()
+    fairness: list[Fairness] = Field(default_factory=list)
     alerts: Pending = None
     actions: Pending = None
 
@@ -86,6 +102,47 @@ class MonitorConfig(Section):
                 raise ValueError(f"features: threshold of {', '.join(own)}: {self.detection.metric} has no threshold")
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"features: {', '.join(twice)} listed twice; name each feature once")
+        return self
+
+    @model_validator(mode="after")
+    def _outcomes_fit_predictions(self) -> MonitorConfig:
+        if self.prediction is None:
+            needing = [name for name in ("labels", "performance", "fairness") if getattr(self, name)]
+            needing += ["business"] if self.business.model_fields_set else []
+            if needing:
+                raise ValueError(
+                    f"{', '.join(needing)}: without 'prediction'; name the column that holds the model's answer"
+                )
+            return self
+        known = METRICS[self.prediction.kind]
+        for name in self.performance:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise ValueError(
+                    f"performance: unknown measure of {self.prediction.kind} predictions; got {name!r}; known: {', '.join(known)}.{hint}"
+                )
+        if self.performance and self.labels is None:
+            raise ValueError("performance: without 'labels'; say where the outcomes are")
+        if self.labels and self.labels.table and not (self.labels.id or self.source.id):
+            raise ValueError(
+                "labels: no id; name the id's column in 'source.id' (and in 'labels.id' where it is another)"
+            )
+        if self.labels and self.labels.table and not self.source.id:
+            raise ValueError("labels: without 'source.id'; name the log's column that labels are joined by")
+        return self
+
+    @model_validator(mode="after")
+    def _segments_have_names(self) -> MonitorConfig:
+        titles = [segment.title for segment in self.segments]
+        if twice := sorted({title for title in titles if titles.count(title) > 1}):
+            raise ValueError(f"segments: {', '.join(twice)} listed twice; name each once")
+        for fairness in self.fairness:
+            if fairness.group not in titles:
+                raise ValueError(
+                    f"fairness: group: got {fairness.group!r}; allowed: a segment ({', '.join(titles) or 'none is configured'})"
+                )
+        if self.fairness and self.prediction and self.prediction.kind != "binary":
+            raise ValueError(f"fairness: got {self.prediction.kind} predictions; allowed: binary")
         return self
 
     @property
@@ -147,7 +204,7 @@ def _faults_of_the_rest(data: Mapping[str, Any], faulty: set[str]) -> list[str]:
             MonitorConfig.model_validate({"monitor": "m", "source": {"table": "place.d.t", "timestamp": "t"}, **sound})
         )
     except ValidationError as error:
-        return [_fault(dict(item)) for item in error.errors()]
+        return [_fault(dict(item)) for item in error.errors() if item["loc"]]  # what lacks may lack by our own hand
 
 
 def _pending_in(data: Mapping[str, Any]) -> list[str]:
@@ -191,12 +248,16 @@ def _dotted(steps: Sequence[str | int]) -> str:
 
 def _keys_at(steps: Iterable[str | int]) -> list[str]:
     """The keys known at a place of the configuration."""
-    sections: dict[str, type[BaseModel]] = {
-        "source": Source, "features": Feature, "prediction": Prediction, "window": WindowConfig,
-        "detection": Detection, "budget": Budget,
-    }  # fmt: skip
     section: type[BaseModel] = MonitorConfig
-    sections["healthy"] = Healthy
     for step in steps:
-        section = sections.get(str(step), section)
+        found = section.model_fields.get(str(step))
+        section = next(_sections_in(found.annotation), section) if found else section
     return sorted(info.alias or name for name, info in section.model_fields.items())
+
+
+def _sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The sections that an annotation speaks of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _sections_in(inner)

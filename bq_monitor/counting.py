@@ -9,6 +9,7 @@ from bq_monitor.config import MonitorConfig
 from bq_monitor.plan import Count, Plan
 from bq_monitor.reference import Reference
 from bq_monitor.scan import Counted, Scan, digest, log_scan, scan_definition_id
+from bq_monitor.segments import keys as segment_keys
 from bq_monitor.warehouse.base import Param, Relation, Row, Warehouse
 from bq_monitor.warehouse.schema import PRODUCTION_HISTOGRAMS
 
@@ -41,6 +42,7 @@ def count_scan(warehouse: Warehouse, plan: Plan, count: Count, relation: Relatio
         log_scan(plan.config, relation, count.start, count.end), features=tuple(countable(plan.config, reference, relation)),
         salt=reference.salt, model_version=reference.model_version, into=_target(warehouse, PRODUCTION_HISTOGRAMS.name),
         keys={name: Param("TIMESTAMP" if name == "computed_at" else "STRING", value) for name, value in keys.items()},
+        segments=segment_keys(plan.config, relation, list(reference.segments)),
     )  # fmt: skip
 
 

@@ -77,30 +77,35 @@ class _Judge:
             yield from (DriftResult(judgement, name, "feature", None, verdict, baseline="training") for name in names)
             return
         for baseline in config.baselines:
-            for feature in reference.features:
-                verdict = self._verdict(reference, feature, baseline.name)
-                yield DriftResult(judgement, feature.name, feature.role, feature.kind, verdict, baseline=baseline.name)
+            for segment, features in reference.by_segment.items():
+                for feature in features:
+                    verdict = self._verdict(reference, feature, baseline.name, segment)
+                    yield DriftResult(
+                        judgement, feature.name, feature.role, feature.kind, verdict, segment, baseline.name
+                    )
         for name in _not_captured(config, reference):
             verdict = not_evaluated("not in the reference: capture it again")
             yield DriftResult(judgement, name, "feature", None, verdict)
 
-    def _verdict(self, reference: Reference, feature: FeatureReference, baseline: str) -> Verdict:
-        pair = self._compared(reference, feature, baseline)
+    def _verdict(self, reference: Reference, feature: FeatureReference, baseline: str, segment: str) -> Verdict:
+        pair = self._compared(reference, feature, baseline, segment)
         if isinstance(pair, Verdict):
             return pair
         rule = self.config.rule(self._thresholds.get(feature.name), feature.n_bins)
         return pair.verdict(rule, is_brief=self.is_brief)
 
-    def _compared(self, reference: Reference, feature: FeatureReference, baseline: str) -> Compared | Verdict:
-        """Both sides of one feature, or the verdict that says why there are none."""
-        key, kept = (self.index, feature.name, baseline), self.evidence.compared
+    def _compared(
+        self, reference: Reference, feature: FeatureReference, baseline: str, segment: str
+    ) -> Compared | Verdict:
+        """Both sides of one feature in one segment, or the verdict that says why there are none."""
+        key, kept = (self.index, segment, feature.name, baseline), self.evidence.compared
         if kept is not None and key in kept:
             return kept[key]
-        frozen, current = feature.histogram, self.evidence.histogram(self.index, CURRENT, feature)
+        frozen, current = feature.histogram, self.evidence.histogram(self.index, CURRENT, feature, segment)
         n_current = current.n_rows if current else 0
         if (reason := self.why_not(feature)) and n_current < max(1, self.judgement.n_rows):
             return not_evaluated(reason, n_baseline=frozen.n_rows)
-        before, days = self._baseline(reference, feature, baseline)
+        before, days = self._baseline(reference, feature, baseline, segment)
         if isinstance(before, str):
             return not_evaluated(before, n_current=n_current)
         pair = compared(
@@ -117,20 +122,20 @@ class _Judge:
         return pair
 
     def _baseline(
-        self, reference: Reference, feature: FeatureReference, baseline: str
+        self, reference: Reference, feature: FeatureReference, baseline: str, segment: str
     ) -> tuple[Histogram | str, float]:
         """The counts to compare with, or why there are none; and how they lie in days."""
         if baseline == "training":
             return feature.histogram, reference.clumping
         if baseline == "promoted":
-            return _promoted(reference, feature, self.judgement.window, scan_definition_id(self.config))
+            return _promoted(reference, feature, segment, self.judgement.window, scan_definition_id(self.config))
         days = {past.baseline.name: past.days for past in self.judgement.past}[baseline]
-        histogram = self.evidence.histogram(self.index, baseline, feature)
+        histogram = self.evidence.histogram(self.index, baseline, feature, segment)
         return histogram or f"no counts of the baseline {baseline} yet", clumping_of(days)
 
 
 def _promoted(
-    reference: Reference, feature: FeatureReference, window: Window, definition: str
+    reference: Reference, feature: FeatureReference, segment: str, window: Window, definition: str
 ) -> tuple[Histogram | str, float]:
     """The promoted counts of a feature, or why they are no baseline of this window."""
     promoted = reference.promoted
@@ -140,7 +145,7 @@ def _promoted(
         return "promoted under another table, filter, expression or granule: promote again", 0.0
     if window.start < promoted.stretch.end and promoted.stretch.start < window.end:
         return "the window is part of the promoted stretch", 0.0
-    found = {f.name: f.histogram for f in promoted.features}
+    found = {f.name: f.histogram for f in promoted.by_segment.get(segment, ())}
     return found.get(feature.name, "not counted in the promoted stretch"), promoted.clumping
 
 

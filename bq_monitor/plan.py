@@ -142,7 +142,8 @@ class Plan:
     @property
     def n_verdicts(self) -> int:
         """How many verdicts it will make."""
-        features = sum(len(judgement.reference.features) for judgement in self.judgements if judgement.reference)
+        references = [judgement.reference for judgement in self.judgements if judgement.reference]
+        features = sum(len(group) for reference in references for group in reference.by_segment.values())
         return features * len(self.config.baselines)
 
     @property
@@ -264,7 +265,7 @@ class Planner:
         n_windows_left: int = 0,
     ) -> Plan:
         """The plan, from the rows seen in the log since `looked_from` and those stored before."""
-        rows = self._rows(seen, looked_from, stored)
+        rows = self.rows_known(seen, looked_from, stored)
         by_granule: dict[datetime, dict[str, int]] = {}
         for (granule, version), n in rows.items():
             by_granule.setdefault(granule, {})[version] = n
@@ -277,7 +278,7 @@ class Planner:
         counts = tuple(count for r in self.targets() for count in self._counts(r, needed, rows, stored))
         emptied = tuple(
             Emptied(r, granule, self._superseded(r, [granule], stored)) for r in self.targets() for granule in needed
-            if stored.n_rows(r.reference_id, granule) and not rows.get((granule, self._version(r)))
+            if stored.n_rows(r.reference_id, granule) and not rows.get((granule, self.version_in_log(r)))
         )  # fmt: skip
         if self.backfill:
             return Plan(self.config, self.as_of, counts, emptied, judgements, n_windows_left=n_windows_left)
@@ -297,9 +298,11 @@ class Planner:
             own | {granule for window in others for granule in self.grid.granules(window) if granule in known}
         )
 
-    def _rows(self, seen: GranuleRows, looked_from: datetime | None, stored: Stored) -> dict[tuple[datetime, str], int]:
+    def rows_known(
+        self, seen: GranuleRows, looked_from: datetime | None, stored: Stored
+    ) -> dict[tuple[datetime, str], int]:
         """Rows by granule and version: as stored before `looked_from`, as seen in the log since."""
-        versions = {reference.reference_id: self._version(reference) for reference in self.targets()}
+        versions = {reference.reference_id: self.version_in_log(reference) for reference in self.targets()}
         known = {
             (granule, versions[reference_id]): found.n_rows
             for (reference_id, granule), found in stored.granules.items()
@@ -307,18 +310,23 @@ class Planner:
         }
         return known | {key: n for key, n in seen.items() if looked_from is None or key[0] >= looked_from}
 
-    def _version(self, reference: Reference) -> str:
+    def reference_of(self, version: str) -> Reference | None:
+        """The reference of a version as the log names it; None where there is none."""
+        return self.in_force.get(version) if self.config.source.model_version else self.newest
+
+    def version_in_log(self, reference: Reference) -> str:
+        """How the log names a reference's model version; '' where it names none."""
         return reference.model_version if self.config.source.model_version else ""
 
     def _judgements(self, window: Window, by_granule: Mapping[datetime, Mapping[str, int]]) -> list[Judgement]:
         versions = {version for granule in self.grid.granules(window) for version in by_granule.get(granule, {})}
         if not versions and self.newest:
-            versions = {self._version(self.newest)}
+            versions = {self.version_in_log(self.newest)}
         return [self._judgement(window, version, by_granule) for version in sorted(versions)]
 
     def _judgement(self, window: Window, version: str, by_granule: Mapping[datetime, Mapping[str, int]]) -> Judgement:
         by_version = self.config.source.model_version is not None
-        reference = self.in_force.get(version) if by_version else self.newest
+        reference = self.reference_of(version)
         data = self._data([window], version, by_granule)
         baselines = [b for b in self.config.baselines if b.is_production] if reference else []
         own = (granule for granule, versions in by_granule.items() if version in versions)
@@ -371,7 +379,7 @@ class Planner:
         self, reference: Reference, needed: Sequence[datetime], rows: GranuleRows, stored: Stored
     ) -> list[Count]:
         """The stretches of granules whose stored row count is not the log's; empty granules do not end a stretch."""
-        version = self._version(reference)
+        version = self.version_in_log(reference)
         stretches: list[list[datetime]] = []
         going_on = False
         for granule in needed:

@@ -53,12 +53,15 @@ def _reference(warehouse: Warehouse, config: MonitorConfig, version: str | None)
 def _summed(warehouse: Warehouse, config: MonitorConfig, reference: Reference, window: Window) -> Reference:
     judgement = Judgement(window, reference.model_version, reference, "")
     evidence = Evidence(read_sums(warehouse, config, [judgement]))
-    counts = {feature.name: evidence.histogram(0, CURRENT, feature) for feature in reference.features}
-    features = tuple(
-        replace(feature, histogram=histogram, n_singletons=0)
-        for feature in reference.features
-        if (histogram := counts[feature.name]) is not None
-    )
+    found = {
+        segment: tuple(
+            replace(feature, histogram=histogram, n_singletons=0)
+            for feature in features
+            if (histogram := evidence.histogram(0, CURRENT, feature, segment)) is not None
+        )
+        for segment, features in reference.by_segment.items()
+    }
+    features = found.pop("all")
     if not features:
         raise InputError(
             f"promote: {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC: nothing counted there for version "
@@ -71,5 +74,5 @@ def _summed(warehouse: Warehouse, config: MonitorConfig, reference: Reference, w
     clumping = clumping_of(config.window.grid.rows_by_day(own))
     return replace(
         reference, features=features, captured_at=datetime.now(UTC), clumping=clumping,
-        promoted=None, stretch=window, scan_definition_id=scan_definition_id(config),
+        promoted=None, stretch=window, scan_definition_id=scan_definition_id(config), segments=found, labels=(), cells=(),
     )  # fmt: skip

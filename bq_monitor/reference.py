@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -68,7 +68,9 @@ class Reference:
 
     `clumping` says how its rows lie in days (0 where they carry no time), `promoted` is the newest stretch of production that
     was made a baseline, counted in the same buckets; of that, `stretch` says when it was
-    and `scan_definition_id` what was counted.
+    and `scan_definition_id` what was counted. `segments` are the same features in each listed segment, `labels` the outcome
+    (where the training data have it), and `cells` the rows of counts by outcome and prediction (`outcomes.answers_from_rows`
+    for those of role `answer`; of role `joint` are the features).
     """
 
     monitor: str
@@ -82,10 +84,18 @@ class Reference:
     promoted: Reference | None = None
     stretch: Window | None = None
     scan_definition_id: str | None = None
+    segments: Mapping[str, tuple[FeatureReference, ...]] = field(default_factory=dict)
+    labels: tuple[FeatureReference, ...] = ()
+    cells: tuple[Row, ...] = ()
 
     @property
     def n_rows(self) -> int:
         return max((feature.histogram.n_rows for feature in self.features), default=0)
+
+    @property
+    def by_segment(self) -> dict[str, tuple[FeatureReference, ...]]:
+        """The features in `all` rows, then in each listed segment."""
+        return {"all": self.features, **self.segments}
 
     def to_dict(self) -> dict[str, Any]:
         """The reference as plain values, one entry a feature."""
@@ -167,13 +177,25 @@ def _rows(reference: Reference, baseline: str) -> list[Row]:
         "scan_definition_id": reference.scan_definition_id,
         "segment": "all", "salt": reference.salt, "known_hashes": [], "buckets": [],
     }  # fmt: skip
-    monitored = [{**common, **_feature_row(feature)} for feature in reference.features]
+    monitored = [{**common, **_feature_row(feature)} for feature in (*reference.features, *reference.labels)]
+    apart = [
+        {**common, **_feature_row(feature), "segment": segment, "known_hashes": []}
+        for segment, features in reference.segments.items()
+        for feature in features
+    ]
+    cells = [
+        {**common, **row, "buckets": [{**_NO_BOUNDS, **item} for item in row["buckets"]]} for row in reference.cells
+    ]
     left_out = [
         {**common, "feature": name, "role": "feature", "excluded_reason": why}
         for name, why in reference.excluded.items()
     ]
-    rows = [{**row, "position": i} for i, row in enumerate([*monitored, *left_out])]
+    rows = [{**row, "position": i} for i, row in enumerate([*monitored, *left_out, *apart, *cells])]
     return [{name: row.get(name) for name in columns} for row in rows]
+
+
+_NO_BOUNDS = {"lower": None, "upper": None, "label": None}
+_CELL_ROLES = ("answer", "joint")
 
 
 def _feature_row(feature: FeatureReference) -> Row:
@@ -209,7 +231,15 @@ def _restlessness_row(found: Restlessness | None) -> Row:
 def _from_rows(rows: Sequence[Row]) -> Reference:
     first = rows[0]
     ordered = sorted(rows, key=lambda row: row["position"])
-    features = tuple(_feature_from_row(row) for row in ordered if row["excluded_reason"] is None)
+    plain = [row for row in ordered if row["excluded_reason"] is None and row["role"] not in _CELL_ROLES]
+    found = [_feature_from_row(row) for row in plain if row["segment"] == "all"]
+    known = {feature.name: feature for feature in found}
+    segments: dict[str, list[FeatureReference]] = {}
+    for row in plain:
+        if row["segment"] != "all":
+            feature = replace(_feature_from_row(row), known=known[row["feature"]].known)
+            segments.setdefault(row["segment"], []).append(feature)
+    features = tuple(feature for feature in found if feature.role != "label")
     excluded = {row["feature"]: row["excluded_reason"] for row in ordered if row["excluded_reason"] is not None}
     return Reference(
         first["monitor"],
@@ -222,7 +252,20 @@ def _from_rows(rows: Sequence[Row]) -> Reference:
         first["clumping"] or 0.0,
         stretch=_stretch(first),
         scan_definition_id=first["scan_definition_id"],
+        segments={segment: tuple(group) for segment, group in segments.items()},
+        labels=tuple(feature for feature in found if feature.role == "label"),
+        cells=tuple(_cell_from_row(row) for row in ordered if row["role"] in _CELL_ROLES),
     )
+
+
+CELL_COLUMNS = (
+    "segment", "role", "feature", "outcome", "predicted", "n_rows", "n_null", "n_finite", "mean", "second_moment", "min", "max",
+)  # fmt: skip
+
+
+def _cell_from_row(row: Row) -> Row:
+    buckets = [{"bucket": item["bucket"], "n": item["n"]} for item in row["buckets"]]
+    return {**{name: row[name] for name in CELL_COLUMNS}, "buckets": buckets}
 
 
 def _stretch(row: Row) -> Window | None:

@@ -132,7 +132,9 @@ def event_row(event: Event, outcome: RunResult, computed_at: datetime) -> Row:
 def run_row(plan: Plan, outcome: RunResult, started: datetime, finished: datetime) -> Row:
     window = plan.windows[-1] if plan.windows else None
     newest = [
-        [r.verdict for r in worst(found)] for (w, _), found in by_judgement(outcome.results).items() if w == window
+        [r.verdict for r in worst(found) if r.segment == "all"]
+        for (w, _), found in by_judgement(outcome.results).items()
+        if w == window
     ]
     limit = plan.config.detection.share_drifted
     return {
@@ -165,7 +167,8 @@ def _summary(result: DriftResult) -> dict[str, Any]:
     verdict, window = result.verdict, result.judgement.window
     return {
         "window_start": window.start.isoformat(), "window_end": window.end.isoformat(), "model_version": result.judgement.model_version,
-        "feature": result.feature, "role": result.role, "baseline": result.baseline, "status": verdict.status, "reason": verdict.reason,
+        "segment": result.segment, "feature": result.feature, "role": result.role, "baseline": result.baseline,
+        "status": verdict.status, "reason": verdict.reason,
         "n_current": verdict.n_current, "drift_score": verdict.drift_score, "js_distance": verdict.divergences.js_distance,
         "psi": verdict.divergences.psi, "p_adjusted": verdict.p_adjusted, "explanation": result.explanation,
     }  # fmt: skip

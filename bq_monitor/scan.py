@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from bq_monitor.config import MonitorConfig
 from bq_monitor.measure.histogram import OTHER, UNSEEN, Buckets, Histogram, Moments
 from bq_monitor.timegrid import Granule
-from bq_monitor.warehouse.base import Dialect, Param, Relation, Row, Statement
+from bq_monitor.warehouse.base import Clause, Dialect, Param, Relation, Row, Statement
 from bq_monitor.warehouse.bins import integer_bins
 from bq_monitor.warehouse.fragments import TIMES, accepts, value
 from bq_monitor.warehouse.identifiers import Expression, quote_column
@@ -86,8 +86,48 @@ class TimeRange:
 
 
 @dataclass(frozen=True)
+class Cells:
+    """GoogleSQL of the outcome and the prediction (texts, or NULL) by which rows are told apart."""
+
+    outcome: str
+    predicted: str
+    params: Mapping[str, Param]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A table of labels to join to a log.
+
+    Args:
+        key: GoogleSQL of the log's id over the alias `t`; `id`: of the labels' id; `outcome`: of their outcome.
+        time: when a label came; only those before `time.end` count. None: all count.
+        newest: an id with several labels has its newest.
+    """
+
+    relation: Relation
+    key: str
+    id: str
+    outcome: str
+    time: TimeRange | None
+    newest: bool
+
+    def context(self, dialect: Dialect) -> dict[str, Any]:
+        return {
+            "dialect": dialect, "source": self.relation.sql, "newest": self.newest,
+            "time": self.time.context(dialect) if self.time else None,
+            **{name: translate(getattr(self, name), dialect) for name in ("key", "id", "outcome")},
+        }  # fmt: skip
+
+
+LABEL_MARGIN = timedelta(days=1)
+"""Labels dated earlier than so long before the stretch that is counted are not read: they belong to older predictions."""
+AGES = (1, 3, 7, 14, 30, 60, 90, 180, 365)
+"""Days by which it is told how many outcomes had come."""
+
+
+@dataclass(frozen=True)
 class Scan:
-    """What one pass over a log counts."""
+    """What one pass over a log counts, and by what it tells rows apart beside their granule."""
 
     relation: Relation
     features: tuple[Counted, ...]
@@ -98,6 +138,9 @@ class Scan:
     model_version: str = ""
     into: str | None = None
     keys: Mapping[str, Param] = field(default_factory=dict)
+    segments: tuple[Clause, ...] = ()
+    cells: Cells | None = None
+    labels: Labels | None = None
 
     def statements(self, dialect: Dialect) -> list[Statement]:
         """One statement per batch of features; each reads the log once."""
@@ -114,28 +157,51 @@ class Scan:
             }
             for i, f in enumerate(features)
         ]
+        cells = self.cells and {
+            "outcome": translate(self.cells.outcome, dialect), "predicted": translate(self.cells.predicted, dialect)
+        }  # fmt: skip
         sql = render(
-            "scan/histograms",
-            dialect,
-            features=context,
-            into=self.into,
-            p="@" if dialect == "bigquery" else "$",
-            **self._log(dialect),
-        )
+            "scan/histograms", dialect, features=context, into=self.into, p="@" if dialect == "bigquery" else "$",
+            segments=[translate(clause.sql, dialect) for clause in self.segments], cells=cells, **self._log(dialect, self.labels),
+        )  # fmt: skip
         params = {"salt": Param("STRING", self.salt)} | _bucket_params(features, self.salt, dialect)
-        if self.version_column:
-            params["model_version"] = Param("STRING", self.model_version)
-        if self.time:
-            params |= self.time.params()
-        return Statement("scan/histograms", sql, _used(sql, params | dict(self.keys), dialect))
+        params |= {name: param for clause in self.segments for name, param in clause.params.items()}
+        params |= self.cells.params if self.cells else {}
+        return Statement("scan/histograms", sql, _used(sql, params | self._params | dict(self.keys), dialect))
+
+    def arrivals(
+        self, outcome: Clause, labels: Labels | None, time: TimeRange | None, id_column: str | None, dialect: Dialect
+    ) -> Statement:
+        """The statement that counts rows, ids and known outcomes per granule and version; `time`: of outcomes in the log itself."""
+        raw, never = translate(outcome.sql, dialect), "CAST(NULL AS TIMESTAMP)"
+        is_known = f"CASE WHEN {raw} IS NULL THEN 0 ELSE 1 END"
+        arrived = {"outcome": raw, "n_labels": is_known, "n_outcomes": is_known, "first_at": never, "last_at": never}
+        if labels:
+            arrived = {name: f"y.{name}" for name in arrived}
+        sql = render(
+            "scan/arrivals", dialect, arrived=arrived, own=time.context(dialect) if time else None, limits=AGES,
+            id=f"t.{quote_column(id_column, dialect)}" if id_column else None,
+            **self._log(dialect, labels),
+        )  # fmt: skip
+        return Statement(
+            "scan/arrivals", sql, _used(sql, {**outcome.params, **replace(self, labels=labels)._params}, dialect)
+        )
+
+    @property
+    def _params(self) -> dict[str, Param]:
+        params = {"model_version": Param("STRING", self.model_version)} if self.version_column else {}
+        if self.labels and self.labels.time:
+            params["known_at"] = Param("TIMESTAMP", self.labels.time.end)
+            params |= {"labels_from": Param("TIMESTAMP", self.time.start - LABEL_MARGIN)} if self.time else {}
+        return params | (self.time.params() if self.time else {})
 
     def granules(self, dialect: Dialect) -> Statement:
         """The statement that counts rows per granule and version."""
         assert self.time is not None  # noqa: S101 - only logs with a time column have granules
-        sql = render("scan/granules", dialect, **self._log(dialect))
-        return Statement("scan/granules", sql, _used(sql, self.time.params(), dialect))
+        sql = render("scan/granules", dialect, **self._log(dialect, None))
+        return Statement("scan/granules", sql, _used(sql, self._params, dialect))
 
-    def _log(self, dialect: Dialect) -> dict[str, Any]:
+    def _log(self, dialect: Dialect, labels: Labels | None) -> dict[str, Any]:
         version = None
         if self.version_column:
             kind = self.relation.columns[self.version_column]
@@ -145,6 +211,7 @@ class Scan:
             "time": self.time.context(dialect) if self.time else None,
             "filter": translate(self.filter.sql("bigquery"), dialect) if self.filter else None,
             "version": translate(version, dialect) if version else None,
+            "labels": labels.context(dialect) if labels else None,
         }
 
 
@@ -183,17 +250,17 @@ def scan_definition_id(config: MonitorConfig) -> str:
     """Identity of what is counted: counts of different definitions never mix. Thresholds are no part of it."""
     source = config.source
     expressions = {feature.name: feature.expression for feature in config.declared_features() if feature.expression}
-    return digest(
-        [
-            source.table,
-            source.filter,
-            expressions,
-            source.timestamp,
-            source.model_version,
-            config.window.granule,
-            config.window.timezone.key,
-        ]
-    )
+    segments = [segment.model_dump(mode="json") for segment in config.segments]
+    what = [source.table, source.filter, expressions, source.timestamp, source.model_version]
+    return digest([*what, config.window.granule, config.window.timezone.key, *([segments] if segments else [])])
+
+
+def outcome_definition_id(config: MonitorConfig) -> str:
+    """Identity of what is counted of answers and outcomes; when they mature is no part of it."""
+    labels = config.labels.model_dump(mode="json", exclude={"matures_after"}) if config.labels else None
+    prediction = config.prediction.model_dump(mode="json") if config.prediction else None
+    latency = config.quality.latency_ms.column if config.quality.latency_ms else None
+    return digest([scan_definition_id(config), config.source.id, labels, prediction, latency])
 
 
 def digest(value: Any) -> str:

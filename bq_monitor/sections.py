@@ -238,3 +238,144 @@ class Budget(Section):
     @property
     def deadline_seconds(self) -> float:
         return float(self.deadline[:-1]) * _SECONDS[self.deadline[-1]]
+
+
+class Labels(Section):
+    """What came true, by the id of the prediction: in a table of its own, or (without `table`) in a column of the log.
+
+    A label counts from `timestamp` on; without one, every label there is known. A window is provisional until its youngest row
+    is `matures_after` old. An id with several different labels has no outcome (`exclude`), or its newest one.
+    """
+
+    column: str
+    table: str | None = None
+    id: str | None = None
+    timestamp: str | None = None
+    matures_after: SpanField = Span(0, "d")
+    positive: bool | int | str | None = None
+    contradictory: Literal["exclude", "newest"] = "exclude"
+
+    @model_validator(mode="after")
+    def _newest_needs_a_time(self) -> Labels:
+        if self.contradictory == "newest" and self.timestamp is None:
+            raise ValueError(
+                "contradictory: got 'newest' without 'timestamp'; name the column that says when a label came"
+            )
+        return self
+
+
+class Segment(Section):
+    """One way to cut the log: by columns (several: their intersections), or by an expression with a name."""
+
+    columns: Annotated[list[str], Field(max_length=5)] = []
+    name: str | None = None
+    expression: str | None = None
+
+    @model_validator(mode="after")
+    def _columns_or_expression(self) -> Segment:
+        if bool(self.columns) == (self.expression is not None) or (self.expression is None) != (self.name is None):
+            raise ValueError(
+                "allowed: a column, a list of columns (their intersections), or {name: ..., expression: ...}"
+            )
+        if len(set(self.columns)) != len(self.columns):
+            raise ValueError(f"a column stands twice; got {self.columns!r}")
+        return self
+
+    @property
+    def title(self) -> str:
+        """What it is called: `region`, `region & channel`, or its name."""
+        return self.name or " & ".join(self.columns)
+
+
+def parse_segment(value: object) -> object:
+    """A column, a list of columns, or a mapping, as `Segment` takes it."""
+    if isinstance(value, str):
+        return {"columns": [value]}
+    return {"columns": value} if isinstance(value, list) else value
+
+
+SegmentField = Annotated[Segment, BeforeValidator(parse_segment)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Limits(Section):
+    """Where a number may lie: `min`, `max`, or how far it may fall (`max_drop`) or rise (`max_rise`) against the reference."""
+
+    min: float | None = None
+    max: float | None = None
+    max_drop: Annotated[float, Field(ge=0)] | None = None
+    max_rise: Annotated[float, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Limits:
+        if not self.model_dump(exclude_none=True):
+            raise ValueError("no limit; allowed: min, max, max_drop, max_rise")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min: got {self.min}, above max: {self.max}")
+        return self
+
+
+class Business(Section):
+    """Limits on what the model answers; no outcome is needed. `low_confidence` is below what a row counts as such."""
+
+    positive_rate: Limits | None = None
+    mean_confidence: Limits | None = None
+    low_confidence_share: Limits | None = None
+    prediction_shift: Limits | None = None
+    low_confidence: Annotated[float, Field(gt=0, lt=1)] = 0.6
+
+
+class Volume(Section):
+    """Rows of a window: at least `min`; `max_drop` is how much of those of the window before may be missing, 0..1."""
+
+    min: Annotated[int, Field(ge=0)] | None = None
+    max_drop: _Share | None = None
+
+
+class Rise(Section):
+    """How far a share may rise above the reference's, 0..1."""
+
+    max_rise: _Share
+
+
+class MaxShare(Section):
+    """How large a share may be, 0..1."""
+
+    max_share: _Share
+
+
+class Freshness(Section):
+    """How old the newest row may be at the end of a window."""
+
+    max_age: SpanField
+
+
+class Latency(Section):
+    """A column of milliseconds, and where its percentiles may lie at most."""
+
+    column: str
+    p50_max: Annotated[float, Field(gt=0)] | None = None
+    p95_max: Annotated[float, Field(gt=0)] | None = None
+    p99_max: Annotated[float, Field(gt=0)] | None = None
+
+
+class Quality(Section):
+    """Limits on the data themselves; what has none is told all the same."""
+
+    volume: Volume | None = None
+    null_rate: Rise | None = None
+    nan_rate: Rise | None = None
+    out_of_range: MaxShare | None = None
+    new_categories: MaxShare | None = None
+    duplicate_ids: MaxShare | None = None
+    freshness: Freshness | None = None
+    latency_ms: Latency | None = None
+
+
+class Fairness(Section):
+    """Parity of the groups of a segment with one of them (without `reference`: the largest in training), as ratio and difference."""
+
+    group: str
+    reference: str | None = None
+    min_ratio: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_difference: Annotated[float, Field(gt=0, le=1)] | None = None

@@ -20,8 +20,8 @@ from bq_monitor.timegrid import Window
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Row, Warehouse
 
-Sums = Mapping[tuple[int, str], Mapping[str, Row]]
-"""Rows by feature, for the index of a judgement and the name of a side: `""` for the window, or a baseline of production."""
+Sums = Mapping[tuple[int, str], Mapping[tuple[str, str], Row]]
+"""Rows by segment and feature, for the index of a judgement and the name of a side: `""` for the window, or a baseline of production."""
 CURRENT = ""
 
 
@@ -29,17 +29,17 @@ CURRENT = ""
 class Evidence:
     """Everything stored that verdicts are made of: `sums` of the windows, `restless` by reference and feature, `history`.
 
-    `compared`, where it is not None, keeps what was measured by judgement, feature and baseline: for other rules to judge again.
+    `compared`, where it is not None, keeps what was measured by judgement, segment, feature and baseline: for other rules to judge again.
     """
 
     sums: Sums = field(default_factory=dict)
     restless: Mapping[tuple[str, str], Restlessness | None] = field(default_factory=dict)
     history: History = field(default_factory=History)
-    compared: dict[tuple[int, str, str], Compared] | None = None
+    compared: dict[tuple[int, str, str, str], Compared] | None = None
 
-    def histogram(self, index: int, side: str, feature: FeatureReference) -> Histogram | None:
-        """The counts of one feature; None where none are stored."""
-        row = self.sums.get((index, side), {}).get(feature.name)
+    def histogram(self, index: int, side: str, feature: FeatureReference, segment: str = "all") -> Histogram | None:
+        """The counts of one feature in one segment; None where none are stored."""
+        row = self.sums.get((index, side), {}).get((segment, feature.name))
         return None if row is None else histogram_from_row(row, feature.histogram.buckets)
 
     def restlessness(self, reference: Reference, feature: FeatureReference) -> Restlessness | None:
@@ -71,9 +71,9 @@ def read_sums(warehouse: Warehouse, config: MonitorConfig, judgements: Sequence[
             sides.append((i, side))
     if not asked:
         return {}
-    found: dict[tuple[int, str], dict[str, Row]] = {}
+    found: dict[tuple[int, str], dict[tuple[str, str], Row]] = {}
     for row in warehouse.query(statements.windows(warehouse, config.monitor, scan_definition_id(config), asked)):
-        found.setdefault(sides[int(row["window_id"])], {})[row["feature"]] = row
+        found.setdefault(sides[int(row["window_id"])], {})[row["segment"], row["feature"]] = row
     return found
 
 

@@ -137,25 +137,28 @@ def _windows_table(outcome: RunResult) -> TextTable:
 
 @dataclass(frozen=True)
 class _Apart:
-    """The columns that tell results of one window apart, where there is more than one version or baseline."""
+    """The columns that tell results of one window apart, where there is more than one version, segment or baseline."""
 
     head: tuple[str, ...]
 
     def __call__(self, result: DriftResult) -> tuple[str, ...]:
-        values = {"version": result.judgement.model_version, "baseline": result.baseline}
+        values = {"version": result.judgement.model_version, "segment": result.segment, "baseline": result.baseline}
         return tuple(values[name] for name in self.head)
 
 
 def _told_apart(outcome: RunResult) -> _Apart:
     seen = {
         "version": {r.judgement.model_version for r in outcome.results},
+        "segment": {r.segment for r in outcome.results},
         "baseline": {r.baseline for r in outcome.results},
     }
     return _Apart(tuple(name for name, values in seen.items() if len(values) > 1))
 
 
 def _with_baseline(result: DriftResult) -> str:
-    return result.feature if result.baseline == "training" else f"{result.feature} ({result.baseline})"
+    where = "" if result.segment == "all" else f" [{result.segment}]"
+    against = "" if result.baseline == "training" else f" ({result.baseline})"
+    return result.feature + where + against
 
 
 def comparison_table(result: Comparison) -> TextTable:

@@ -57,7 +57,7 @@ def test_measure_is_pure(name: str) -> None:
     assert outside == set()
 
 
-@pytest.mark.parametrize("name", ["plan.py", "timegrid.py", "baselines.py", "history.py", "alerts/rules.py"])
+@pytest.mark.parametrize("name", ["plan.py", "plan_outcomes.py", "timegrid.py", "baselines.py", "history.py", "alerts/rules.py"])
 def test_planning_and_deciding_are_pure(name: str) -> None:
     """They take values and give values: no warehouse, no file, no clock of their own."""
     ours = ("baselines", "config", "sections", "reference", "scan", "timegrid", "measure", "plan", "results", "history", "errors")

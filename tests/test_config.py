@@ -34,11 +34,6 @@ detection: {preset: balanced, metric: js_distance, threshold: 0.1, alpha: 0.01, 
 budget: {max_bytes_per_run: 50GB, deadline: 25m}
 """
 PENDING = {
-    "labels": {"table": "acme-ml.serving.loan_outcomes", "id": "application_id", "column": "repaid"},
-    "segments": ["region", ["region", "channel"], {"name": "thin_file", "expression": "n_accounts < 3"}],
-    "performance": {"accuracy": {"min": 0.75}},
-    "quality": {"volume": {"min": 100}},
-    "business": {"positive_rate": {"min": 0.05}},
     "alerts": {"channels": ["slack"]},
     "actions": [{"on": "drift", "do": "retrain"}],
 }
@@ -300,12 +295,12 @@ def test_faults_of_every_kind_are_collected_at_once() -> None:
             detection={"metric": "pis", "alpha": 2},
             window={"length": "soon"},
             colour=1,
-            segments=["region"],
+            alerts={"channels": ["slack"]},
             source={"table": "a`b", "timestamp": "t`"},
         )
     )
     assert [fault.split(":")[0] for fault in found] == [
-        "monitor", "window.length", "detection.metric", "detection.alpha", "colour", "source.table", "source.timestamp", "segments",
+        "monitor", "window.length", "detection.metric", "detection.alpha", "colour", "source.table", "source.timestamp", "alerts",
     ]  # fmt: skip
 
 

@@ -43,7 +43,8 @@ def events_of(results: Sequence[DriftResult], config: MonitorConfig, history: Hi
     counted = ((r, _n_drifted(r, config, history)) for r in results if r.verdict.status == "drift")
     confirmed = [(result, n) for result, n in counted if n >= confirm.k]
     found = [_event(result, n, confirm) for result, n in confirmed] + _slow(results, config)
-    verdicts = [r.verdict for r in worst(results, {id(result) for result, _ in confirmed})]
+    whole = [result for result in results if result.segment == "all"]
+    verdicts = [r.verdict for r in worst(whole, {id(result) for result, _ in confirmed})]
     if results and dataset_drifted(verdicts, config.detection.share_drifted):
         message = dataset_sentence(verdicts, config.detection.share_drifted)
         found.append(Event(results[0].judgement, "dataset_drift", "critical", message))
@@ -93,6 +94,8 @@ def _slow_sentence(result: DriftResult) -> str:
 def _event(result: DriftResult, n_drifted: int, confirm: Confirmation) -> Event:
     kind, severity = severity_of(result.role)
     message = drift_sentence(result.feature, result.verdict, result.baseline)
+    if result.segment != "all":
+        message = f"in {result.segment}: {message}"
     if confirm.n > 1:
         message += f"; in {n_drifted} of the last {confirm.n} windows"
     return Event(result.judgement, kind, severity, message, result.feature, result.segment, result.baseline)

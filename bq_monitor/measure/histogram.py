@@ -269,6 +269,11 @@ NOVEL_TAIL_MIN_ROWS = 1000
 """From this many reference rows on, an outer range that training never reached is a coarse bucket of its own."""
 
 
+def coarse_edges(reference: Histogram, n_bins: int) -> list[float]:
+    """The edges that cut a reference's finite values into `n_bins` about equal shares (ties make fewer)."""
+    return [reference.buckets.edges[cut - 1] for cut in _coarse_cuts(reference, n_bins)]
+
+
 def _coarse_cuts(reference: Histogram, n_bins: int) -> list[int]:
     """The regular buckets (1-based cut i = `edges[i-1]`) at which a new coarse bucket starts."""
     n_regular = reference.buckets.n_regular

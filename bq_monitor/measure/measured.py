@@ -115,7 +115,12 @@ def undefined(reason: str, n: int = 0) -> Measured:
     return Measured(None, n, reason=reason, scale="none")
 
 
+def share_of(part: int, whole: int, reason: str) -> Measured:
+    """The share `part / whole` of independent rows; undefined, as `reason`, of none."""
+    return Measured(part / whole, whole, scale="share") if whole else undefined(reason)
+
+
 def _wilson(share: float, n: int, z: float) -> tuple[float, float]:
     centre, spread = share + z * z / (2 * n), z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     low, high = (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
-    return max(0.0, low), min(1.0, high)
+    return max(0.0, min(low, share)), min(1.0, max(high, share))  # around the share also when rounded

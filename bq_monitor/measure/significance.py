@@ -31,14 +31,14 @@ class Law:
     Args:
         metric: `js_distance` (0..1, base 2) or `psi` (nats).
         n_buckets: buckets with rows on either side, at least 2; the degrees of freedom are one less.
-        n_baseline, n_current: rows, at least 1.
+        n_baseline, n_current: rows, or what they are worth.
         wide: what the restlessness of days does to the statistic, where it is known; otherwise rows count as independent.
     """
 
     metric: str
     n_buckets: int
-    n_baseline: int
-    n_current: int
+    n_baseline: float
+    n_current: float
     wide: Widening | None = None
 
     @property

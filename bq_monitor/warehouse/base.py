@@ -31,6 +31,14 @@ class Statement:
 
 
 @dataclass(frozen=True)
+class Clause:
+    """A piece of GoogleSQL with the parameters that it names."""
+
+    sql: str
+    params: Mapping[str, Param] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Layout:
     """How a table of BigQuery lies in storage.
 

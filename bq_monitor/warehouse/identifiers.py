@@ -272,6 +272,7 @@ def check_config(config: MonitorConfig) -> list[str]:
     else:
         faults = [f"warehouse: got {config.warehouse!r}; allowed: one path behind duckdb://"] if "://" in rest else []
         faults += [] if is_file(table) else _fault_of_call("source.table", duckdb_table, table)
+    faults += _faults_of_labels(config, scheme, rest.partition("/")[0])
     for path, name in _named_columns(config):
         faults += _fault_of_call(path, quote_column, name, scheme)
         if scheme == "bigquery" and "." in name:
@@ -279,6 +280,14 @@ def check_config(config: MonitorConfig) -> list[str]:
     for path, text in _expressions(config):
         faults += _fault_of_call(path, Expression, text, path)
     return faults
+
+
+def _faults_of_labels(config: MonitorConfig, scheme: str, project: str) -> list[str]:
+    table = config.labels.table if config.labels else None
+    if table is None or (scheme == "duckdb" and is_file(table)):
+        return []
+    test, arguments = (bigquery_table, (table, project)) if scheme == "bigquery" else (duckdb_table, (table,))
+    return _fault_of_call("labels.table", test, *arguments)
 
 
 def _fault_of_call(path: str, test: Callable[..., object], *args: object) -> list[str]:
@@ -292,10 +301,11 @@ def _fault_of_call(path: str, test: Callable[..., object], *args: object) -> lis
 
 
 def _expressions(config: MonitorConfig) -> list[tuple[str, str]]:
-    features = enumerate(config.declared_features())
+    features, segments = enumerate(config.declared_features()), enumerate(config.segments)
     named = [
         ("source.filter", config.source.filter),
         *((f"features[{i}].expression", f.expression) for i, f in features),
+        *((f"segments[{i}].expression", s.expression) for i, s in segments),
     ]
     return [(path, text) for path, text in named if text is not None]
 
@@ -309,5 +319,10 @@ def _named_columns(config: MonitorConfig) -> list[tuple[str, str]]:
     ]
     if prediction:
         named += [("prediction.column", prediction.column), ("prediction.score", prediction.score)]
+    if labels := config.labels:
+        named += [(f"labels.{key}", getattr(labels, key)) for key in ("column", "id", "timestamp")]
+    if latency := config.quality.latency_ms:
+        named += [("quality.latency_ms.column", latency.column)]
+    named += [(f"segments[{i}]", name) for i, segment in enumerate(config.segments) for name in segment.columns]
     named += [(f"features[{i}].name", feature.name) for i, feature in enumerate(config.declared_features())]
     return [(path, name) for path, name in named if name is not None]

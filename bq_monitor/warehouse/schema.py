@@ -11,6 +11,7 @@ _BUCKETS_TEXT = (
     "Every bucket with its count, its edges [lower, upper) if it has any, and its label (what a person calls it); "
     "negative codes: -1 NULL, -2 NaN, -3 -Inf, -4 +Inf, -5 other, -6 unseen."
 )
+_BINS = "ARRAY<STRUCT<bin STRING, n INT64, share FLOAT64, reference_share FLOAT64>>"
 _CONTRIBUTIONS = "ARRAY<STRUCT<bucket STRING, baseline_share FLOAT64, current_share FLOAT64, psi FLOAT64>>"
 
 
@@ -56,6 +57,16 @@ _COMPUTED = Column("computed_at", "TIMESTAMP", "When the row was computed; of ro
 _SEGMENT = Column("segment", "STRING", "The part of the log that was counted; 'all' is every row.")
 _FEATURE = Column("feature", "STRING", "Name of the column or expression.")
 _ROLE = Column("role", "STRING", "feature, prediction, score or label.")
+_OUTCOME = Column(
+    "outcome",
+    "STRING",
+    "What came true: a class, or in which part of the reference's outcomes a number lies; NULL: not known.",
+)
+_PREDICTED = Column(
+    "predicted",
+    "STRING",
+    "What was predicted: a class, or in which tenth of the reference's predictions a number lies.",
+)
 _WINDOW = (
     Column("window_start", "TIMESTAMP", "First instant of the window."),
     Column("window_end", "TIMESTAMP", "End of the window, exclusive."),
@@ -106,7 +117,9 @@ REFERENCE_HISTOGRAMS = Table(
         Column("promoted_from", "TIMESTAMP", "Start of the promoted stretch; NULL for training data."),
         Column("promoted_to", "TIMESTAMP", "Its end, exclusive."),
         Column("scan_definition_id", "STRING", "What the promoted counts are of; NULL for training data."),
-        _SEGMENT, _FEATURE, _ROLE,
+        _SEGMENT, _FEATURE,
+        Column("role", "STRING", "feature, prediction, score or label; answer and joint: counts by outcome and prediction."),
+        _OUTCOME, _PREDICTED,
         Column("position", "INT64", "Order of the feature."),
         Column("kind", "STRING", "numeric, timestamp, categorical, ordinal or boolean; NULL for an excluded column."),
         Column("source_type", "STRING", "GoogleSQL type of the training column."),
@@ -144,6 +157,44 @@ PRODUCTION_HISTOGRAMS = Table(
     partition="granule",
 )  # fmt: skip
 
+OUTCOME_HISTOGRAMS = Table(
+    "outcome_histograms",
+    "Counts of the production log by outcome and prediction, per granule: what is measured of answers, and the features.",
+    (
+        _MONITOR, _VERSION, _REFERENCE,
+        Column("scan_definition_id", "STRING", "Identity of what is counted: the log's definition, the prediction, the labels."),
+        Column("granule", "TIMESTAMP", "Start of the hour or day that was counted."),
+        _SEGMENT, _OUTCOME, _PREDICTED,
+        Column("feature", "STRING", "What is counted: score, confidence, log_loss, ..., or joint:NAME for a feature."),
+        *_MOMENTS,
+        Column("buckets", _BUCKET_COUNTS, "Buckets that are not empty, with their counts; codes as in reference_histograms."),
+        Column("data_version", "STRING", "Identity of the counting that it belongs to; that of arrivals_latest counts."),
+        _COMPUTED, _RUN,
+    ),
+    partition="granule",
+)  # fmt: skip
+
+ARRIVALS = Table(
+    "arrivals",
+    "What had arrived of each granule when its answers were counted: rows, ids, outcomes; written after the counts.",
+    (
+        _MONITOR, _VERSION, _REFERENCE,
+        Column("scan_definition_id", "STRING", "Identity of what is counted: the log's definition, the prediction, the labels."),
+        Column("granule", "TIMESTAMP", "Start of the hour or day that was counted."),
+        Column("n_rows", "INT64", "Rows of the log."),
+        Column("n_ids", "INT64", "Different ids among them; NULL where they were not looked at."),
+        Column("newest_row_at", "TIMESTAMP", "Time of the newest row; NULL where it was not looked at."),
+        Column("n_labelled", "INT64", "Rows whose outcome is known."),
+        Column("n_labels", "INT64", "Labels that came for them; more than one a row are duplicates."),
+        Column("n_contradictory", "INT64", "Rows whose labels contradict each other; they have no outcome."),
+        Column("newest_label_at", "TIMESTAMP", "When the newest label came; NULL where that is not said."),
+        Column("ages", "ARRAY<STRUCT<days INT64, n INT64>>", "Rows whose outcome was known within so many days."),
+        Column("data_version", "STRING", "Identity of the counting of this granule in outcome_histograms."),
+        _COMPUTED, _RUN,
+    ),
+    partition="granule",
+)  # fmt: skip
+
 DRIFT_RESULTS = Table(
     "drift_results",
     "One verdict per window, segment, feature and baseline, with all its evidence. Restated windows add rows.",
@@ -175,6 +226,56 @@ DRIFT_RESULTS = Table(
         Column("trend_p_value", "FLOAT64", "Chance of such a rise without a trend (Mann-Kendall, one-sided)."),
         Column("trend_crosses_at", "TIMESTAMP", "When the trend passes, or passed, the threshold; NULL when it does not soon."),
         Column("contributions", _CONTRIBUTIONS, "Each coarse bucket's shares and its part of psi."),
+    ),
+    partition="window_end",
+)  # fmt: skip
+
+PERFORMANCE_RESULTS = Table(
+    "performance_results",
+    "One number per window, segment and measure of how good the answers are, with its interval and verdict. Restated windows add rows.",
+    (
+        _MONITOR, _VERSION, _REFERENCE, _RUN, _COMPUTED, *_WINDOW, _SEGMENT,
+        Column("basis", "STRING", "realised (from outcomes), estimated (without them) or observed (of the answers alone)."),
+        Column("metric", "STRING", "accuracy, roc_auc, log_loss, positive_rate, ...; concept:NAME and shift: what changed between x and y."),
+        Column("verdict_key", "STRING", "Identity of the verdict's inputs: configuration, reference, window, data versions."),
+        Column("is_provisional", "BOOL", "Whether outcomes of the window are still to come."),
+        Column("status", "STRING", "ok, drift or not_evaluated."),
+        Column("reason", "STRING", "Why it was not evaluated."),
+        Column("value", "FLOAT64", "The measure; NULL where undefined."),
+        Column("lower", "FLOAT64", "Lower confidence bound of the true value, one-sided at alpha."),
+        Column("upper", "FLOAT64", "Upper confidence bound of the true value, one-sided at alpha."),
+        Column("bound", "FLOAT64", "By how much the number from the raw rows may differ, as buckets approximate."),
+        Column("reference_value", "FLOAT64", "The same measure of the reference."),
+        Column("n_rows", "INT64", "Rows of the window."),
+        Column("n_labelled", "INT64", "Those whose outcome is known."),
+        Column("n", "INT64", "Rows that the measure is told from."),
+        Column("rule", "STRING", "The limit that is nearest to be broken, such as min 0.75; NULL without one."),
+        Column("p_value", "FLOAT64", "Chance of such a value if the true one were at the limit."),
+        Column("p_adjusted", "FLOAT64", "The same, adjusted for all limits of the window (Holm)."),
+        Column("alpha", "FLOAT64", "drift is said when p_adjusted is below."),
+        Column("explanation", "STRING", "What changed, in words."),
+        Column("confusion", "ARRAY<STRUCT<outcome STRING, predicted STRING, n INT64>>", "With accuracy: rows by outcome and prediction."),
+        Column("bins", _BINS, "With ece: what came true by score; with accuracy: what was right by confidence; with concept: by bucket."),
+    ),
+    partition="window_end",
+)  # fmt: skip
+
+QUALITY_RESULTS = Table(
+    "quality_results",
+    "One number per window and check of the data themselves. Restated windows add rows.",
+    (
+        _MONITOR, _VERSION, _REFERENCE, _RUN, _COMPUTED, *_WINDOW,
+        Column("check_name", "STRING", "volume, null_rate, nan_rate, out_of_range, new_categories, vanished_categories, constant, type, "
+               "duplicate_ids or freshness."),
+        _FEATURE,
+        Column("verdict_key", "STRING", "Identity of the verdict's inputs: configuration, reference, window, data versions."),
+        Column("status", "STRING", "ok, drift (a limit is broken) or not_evaluated."),
+        Column("reason", "STRING", "Why it was not evaluated."),
+        Column("value", "FLOAT64", "What was found: a share 0..1, rows, or hours (freshness)."),
+        Column("reference_value", "FLOAT64", "The same of the reference, or of the window before (volume)."),
+        Column("limit_value", "FLOAT64", "The limit; NULL without one."),
+        Column("n_rows", "INT64", "Rows of the window."),
+        Column("explanation", "STRING", "What is wrong, in words; NULL where nothing is."),
     ),
     partition="window_end",
 )  # fmt: skip
@@ -224,7 +325,10 @@ RUNS = Table(
     partition="started_at",
 )  # fmt: skip
 
-TABLES = (REFERENCE_HISTOGRAMS, PRODUCTION_HISTOGRAMS, DRIFT_RESULTS, ALERT_EVENTS, RUNS)
+TABLES = (
+    REFERENCE_HISTOGRAMS, PRODUCTION_HISTOGRAMS, OUTCOME_HISTOGRAMS, ARRIVALS, DRIFT_RESULTS, PERFORMANCE_RESULTS,
+    QUALITY_RESULTS, ALERT_EVENTS, RUNS,
+)  # fmt: skip
 _ALL = {column.name: column.description for table in TABLES for column in table.columns}
 
 
@@ -233,14 +337,26 @@ def _view(name: str, description: str, columns: str, **own: str) -> View:
     return View(name, description, {column: own.get(column) or _ALL[column] for column in columns.split()})
 
 
-_DRIFT_COLUMNS = " ".join(column.name for column in DRIFT_RESULTS.columns)
+def _latest(name: str, table: Table, description: str) -> View:
+    """A view with the columns of a table."""
+    return View(name, description, {column.name: column.description for column in table.columns})
+
+
 VIEWS = (
+    _latest("production_histograms_latest", PRODUCTION_HISTOGRAMS, "The newest counts of each granule; superseded ones stay in production_histograms."),
+    _latest("arrivals_latest", ARRIVALS, "What had arrived of each granule when its answers were last counted."),
+    _latest("outcome_histograms_latest", OUTCOME_HISTOGRAMS, "The newest counts of each granule by outcome and prediction."),
+    _latest("performance_latest", PERFORMANCE_RESULTS, "The newest judgement of each window's answers, by segment."),
     _view(
-        "production_histograms_latest",
-        "The newest counts of each granule; superseded counts stay in production_histograms.",
-        " ".join(column.name for column in PRODUCTION_HISTOGRAMS.columns),
+        "performance_timeline",
+        "How good the answers were over time: realised beside estimated and observed, with intervals.",
+        "monitor model_version segment basis metric window_start window_end is_provisional status value lower upper "
+        "reference_value n_rows n_labelled rule explanation",
+        value="The measure; NULL where undefined.", lower="Lower confidence bound of the true value.",
+        upper="Upper confidence bound of the true value.",
     ),
-    _view("drift_latest", "The newest verdict of each window, segment, feature and baseline.", _DRIFT_COLUMNS),
+    _latest("quality_latest", QUALITY_RESULTS, "The newest check of each window's data."),
+    _latest("drift_latest", DRIFT_RESULTS, "The newest verdict of each window, segment, feature and baseline."),
     _view(
         "drift_timeline",
         "The deciding metric of every feature over time, with its threshold, noise floor and bounds.",

@@ -47,10 +47,35 @@ def verdict_keys(names: Names, monitor: str, start: datetime) -> Statement:
 
 def windows(names: Names, monitor: str, scan_definition_id: str, asked: Sequence[Row]) -> Statement:
     """The summed histograms of windows: rows `window_id, reference_id, start_at, end_at` (at least one)."""
+    params = _windows_params(monitor, scan_definition_id, asked)
+    return _read(names, "windows", params, counts="production_histograms_latest", keys=["segment"])
+
+
+def answers(names: Names, monitor: str, outcome_definition_id: str, asked: Sequence[Row]) -> Statement:
+    """The summed counts of windows by outcome and prediction: rows as of `windows`."""
+    params = _windows_params(monitor, outcome_definition_id, asked)
+    return _read(names, "windows", params, counts="outcome_histograms_latest", keys=["segment", "outcome", "predicted"])
+
+
+def _windows_params(monitor: str, definition: str, asked: Sequence[Row]) -> dict[str, Param]:
     start = min((row["start_at"] for row in asked), default=None)
     end = max((row["end_at"] for row in asked), default=None)
-    params = _counts_params(monitor, scan_definition_id, start, end)
-    return _read(names, "windows", {**params, "windows": Param(_WINDOWS_TYPE, list(asked))})
+    return {**_counts_params(monitor, definition, start, end), "windows": Param(_WINDOWS_TYPE, list(asked))}
+
+
+def arrivals(names: Names, monitor: str, outcome_definition_id: str, start: datetime, end: datetime) -> Statement:
+    """What had arrived of the granules of `[start, end)` when their answers were counted."""
+    return _read(names, "arrivals", _counts_params(monitor, outcome_definition_id, start, end))
+
+
+def settled(names: Names, monitor: str) -> Statement:
+    """Up to where the judgements of answers are final."""
+    return _read(names, "settled", {"monitor": Param("STRING", monitor)})
+
+
+def performance_keys(names: Names, monitor: str, start: datetime) -> Statement:
+    """The judgements of answers that stand for windows ending after `start`."""
+    return _read(names, "performance_keys", {"monitor": Param("STRING", monitor), "start": Param("TIMESTAMP", start)})
 
 
 def history(names: Names, monitor: str, start: datetime, end: datetime) -> Statement:

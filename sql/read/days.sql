@@ -8,6 +8,7 @@ SELECT
   h.buckets AS buckets
 FROM {{ table("production_histograms_latest") }} AS h
 WHERE h.monitor = @monitor
+  AND h.segment = 'all'
   AND h.scan_definition_id = @scan_definition_id
   AND h.granule >= @start
   AND h.granule < @end

@@ -10,6 +10,7 @@ SELECT
   MIN(h.computed_at) AS computed_at
 FROM {{ table("production_histograms_latest") }} AS h
 WHERE h.monitor = @monitor
+  AND h.segment = 'all'
   AND h.scan_definition_id = @scan_definition_id
   AND h.granule >= @start
   AND h.granule < @end

@@ -1,10 +1,19 @@
 -- The histograms of windows: sums of stored granules, moments merged with Chan's formula.
--- Grain: one row per (window_id, segment, feature). Reads: production_histograms_latest. Partition filter: granule.
+-- Grain: one row per (window_id, {{ keys | join(", ") }}, feature). Reads: {{ counts }}. Partition filter: granule.
 -- Parameters: monitor, scan_definition_id STRING; windows ARRAY<STRUCT<window_id, reference_id, start_at, end_at>>; start, end TIMESTAMP.
+{% macro same(a, b) -%}
+{{ a }}.window_id = {{ b }}.window_id AND {{ a }}.feature = {{ b }}.feature
+{%- for key in keys %} AND {{ a }}.{{ key }} IS NOT DISTINCT FROM {{ b }}.{{ key }}{% endfor %}
+{%- endmacro %}
+{% macro own(alias) -%}
+{{ alias }}.window_id, {{ alias }}.feature{% for key in keys %}, {{ alias }}.{{ key }}{% endfor %}
+{%- endmacro %}
 WITH granules AS (
   SELECT
     w.window_id AS window_id,
-    h.segment AS segment,
+{% for key in keys %}
+    h.{{ key }} AS {{ key }},
+{% endfor %}
     h.feature AS feature,
     h.n_rows AS n_rows,
     h.n_null AS n_null,
@@ -14,7 +23,7 @@ WITH granules AS (
     h.min AS min,
     h.max AS max,
     h.buckets AS buckets
-  FROM {{ table("production_histograms_latest") }} AS h
+  FROM {{ table(counts) }} AS h
   JOIN UNNEST(@windows) AS w
     ON h.reference_id = w.reference_id AND h.granule >= w.start_at AND h.granule < w.end_at
   WHERE h.monitor = @monitor
@@ -24,9 +33,7 @@ WITH granules AS (
 ),
 means AS (
   SELECT
-    g.window_id AS window_id,
-    g.segment AS segment,
-    g.feature AS feature,
+    {{ own("g") }},
     SUM(g.n_rows) AS n_rows,
     SUM(g.n_null) AS n_null,
     SUM(g.n_finite) AS n_finite,
@@ -35,41 +42,37 @@ means AS (
     MIN(g.min) AS min,
     MAX(g.max) AS max
   FROM granules AS g
-  GROUP BY g.window_id, g.segment, g.feature
+  GROUP BY {{ own("g") }}
 ),
 spreads AS (
   SELECT
-    g.window_id AS window_id,
-    g.segment AS segment,
-    g.feature AS feature,
+    {{ own("g") }},
     SUM(g.second_moment + g.n_finite * POW(g.mean - m.mean, 2)) AS second_moment
   FROM granules AS g
-  JOIN means AS m ON m.window_id = g.window_id AND m.segment = g.segment AND m.feature = g.feature
-  GROUP BY g.window_id, g.segment, g.feature
+  JOIN means AS m ON {{ same("m", "g") }}
+  GROUP BY {{ own("g") }}
 ),
 bucket_counts AS (
   SELECT
-    g.window_id AS window_id,
-    g.segment AS segment,
-    g.feature AS feature,
+    {{ own("g") }},
     b.bucket AS bucket,
     SUM(b.n) AS n
   FROM granules AS g
   CROSS JOIN UNNEST(g.buckets) AS b
-  GROUP BY g.window_id, g.segment, g.feature, b.bucket
+  GROUP BY {{ own("g") }}, b.bucket
 ),
 histograms AS (
   SELECT
-    c.window_id AS window_id,
-    c.segment AS segment,
-    c.feature AS feature,
+    {{ own("c") }},
     ARRAY_AGG(STRUCT(c.bucket AS bucket, c.n AS n) ORDER BY c.bucket) AS buckets
   FROM bucket_counts AS c
-  GROUP BY c.window_id, c.segment, c.feature
+  GROUP BY {{ own("c") }}
 )
 SELECT
   m.window_id AS window_id,
-  m.segment AS segment,
+{% for key in keys %}
+  m.{{ key }} AS {{ key }},
+{% endfor %}
   m.feature AS feature,
   m.n_rows AS n_rows,
   m.n_null AS n_null,
@@ -80,6 +83,6 @@ SELECT
   m.max AS max,
   h.buckets AS buckets
 FROM means AS m
-JOIN spreads AS s ON s.window_id = m.window_id AND s.segment = m.segment AND s.feature = m.feature
-JOIN histograms AS h ON h.window_id = m.window_id AND h.segment = m.segment AND h.feature = m.feature
-ORDER BY window_id, segment, feature
+JOIN spreads AS s ON {{ same("s", "m") }}
+JOIN histograms AS h ON {{ same("h", "m") }}
+ORDER BY window_id, {{ keys | join(", ") }}, feature

@@ -26,6 +26,7 @@ FROM (
     FROM {{ table("drift_latest") }} AS m
     GROUP BY m.monitor
   ) AS newest ON newest.monitor = d.monitor AND newest.window_end = d.window_end
+  WHERE d.segment = 'all'
   GROUP BY d.monitor, d.model_version, d.window_end, d.segment, d.feature
 ) AS f
 GROUP BY f.monitor, f.model_version, f.window_end

@@ -1,4 +1,5 @@
--- The newest counts of each granule. Superseded counts (late rows) stay in production_histograms.
+-- The newest counts of each granule: all segments of a feature are counted at once, so that one that is gone has no count.
+-- Superseded counts (late rows) stay in production_histograms.
 -- Grain: one row per (monitor, reference_id, scan_definition_id, granule, segment, feature). Reads: production_histograms.
 SELECT
   h.monitor AS monitor,
@@ -21,7 +22,7 @@ SELECT
   h.run_id AS run_id
 FROM {{ table("production_histograms") }} AS h
 WHERE TRUE
-QUALIFY ROW_NUMBER() OVER (
-  PARTITION BY h.monitor, h.reference_id, h.scan_definition_id, h.granule, h.segment, h.feature
+QUALIFY RANK() OVER (
+  PARTITION BY h.monitor, h.reference_id, h.scan_definition_id, h.granule, h.feature
   ORDER BY h.computed_at DESC, h.run_id DESC
 ) = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,11 @@ from bq_monitor.config import parse_config
 from bq_monitor.freeze import Planned, labels_statement, quantiles_statement
 from bq_monitor.listing import monitor_statements
 from bq_monitor.measure.histogram import Buckets, Kind
+from bq_monitor.outcomes import Scheme, answers_scan, arrivals_statement, joint_scan, outcomes_of
 from bq_monitor.resources import resource
 from bq_monitor.scan import Scan, TimeRange, counted
 from bq_monitor.sections import Feature
+from bq_monitor.segments import sizes_statement
 from bq_monitor.timegrid import Granule
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Dialect, Param, Relation, Statement
@@ -98,7 +100,8 @@ def own_statements() -> list[Statement]:
     return [
         statements.references(names, "m"), statements.progress(names, "m", "k"), statements.stored(names, "m", "d", *span),
         statements.verdict_keys(names, "m", NOW), statements.windows(names, "m", "d", [window]), statements.month_cost(names, "m", NOW),
-        statements.history(names, "m", NOW, NOW), statements.days(names, "m", "d", *span),
+        statements.answers(names, "m", "d", [window]), statements.arrivals(names, "m", "d", *span), statements.settled(names, "m"),
+        statements.performance_keys(names, "m", NOW), statements.history(names, "m", NOW, NOW), statements.days(names, "m", "d", *span),
         *(statements.insert(names, table, []) for table in TABLES),
     ]  # fmt: skip
 
@@ -113,6 +116,47 @@ def every_statement() -> list[Statement]:
         *stage_statements(), statements.partitions(LOG),
         *setup_statements(Names()), *own_statements(), *reference_statements(), *log_scan(time=stretch()).statements("bigquery"),
         *stored_scan().statements("bigquery"), log_scan(time=stretch()).granules("bigquery"),
+        *every_outcome_statement(),
+    ]  # fmt: skip
+
+
+LABELS = "proj-1.ds.labels"
+LABEL_COLUMNS = {"id": "INT64", "repaid": "BOOL", "loss": "FLOAT64", "at": "TIMESTAMP", "day": "DATE"}
+SCHEMES = {
+    "binary": Scheme("binary", "true", "false", "true", score=Buckets("numeric", (0.2, 0.8))),
+    "multiclass": Scheme("multiclass", classes=("a", "b"), score=Buckets("numeric", (0.2, 0.8))),
+    "regression": Scheme("regression", predicted_edges=(1.0, 2.0), outcome_edges=(3.0,), score=Buckets("numeric", (1.0,))),
+}
+
+
+def outcome_statements(kind: str, **labels: Any) -> list[Statement]:
+    """What counts answers and outcomes, with every kind of segment."""
+    answer = {"binary": "approved", "multiclass": "grade", "regression": "amount"}[kind]
+    column = {"binary": "repaid", "multiclass": "repaid", "regression": "loss"}[kind]
+    config = parse_config({
+        "monitor": "m", "warehouse": "bigquery://proj-1/monitoring", "source": {"table": LOGS, "timestamp": "ts", "id": "term"},
+        "prediction": {"column": answer, "kind": kind, **({"positive": True} if kind == "binary" else {}), "score": "rate"},
+        "labels": {"column": column, **labels}, "quality": {"latency_ms": {"column": "amount"}},
+        "segments": ["region", ["region", "grade"], {"name": "big", "expression": "amount > 3"}],
+    })  # fmt: skip
+    table = Relation(f"`{LABELS}`", LABEL_COLUMNS, "labels") if "table" in labels else None
+    log = LOG if table else replace(LOG, columns={**COLUMNS, **LABEL_COLUMNS})
+    outcomes, plain = outcomes_of(config, log, table, NOW), replace(log_scan(time=stretch()), relation=log)
+    stored = replace(stored_scan(), into=Names().table("outcome_histograms"), relation=log)
+    return [
+        *answers_scan(stored, config, SCHEMES[kind], outcomes, ["region=EU", "region=EU & grade=A"]).statements("bigquery"),
+        *joint_scan(stored, stored.features, config, SCHEMES[kind], outcomes).statements("bigquery"),
+        arrivals_statement(plain, config, outcomes, "bigquery"),
+        sizes_statement(config, LOG, 5, "bigquery"),
+    ]  # fmt: skip
+
+
+def every_outcome_statement() -> list[Statement]:
+    joined = {"table": LABELS, "id": "id"}
+    return [
+        *outcome_statements("binary", **joined, timestamp="at"), *outcome_statements("multiclass", **joined, timestamp="day"),
+        *outcome_statements("regression", **joined, timestamp="at", contradictory="newest"), *outcome_statements("binary", **joined),
+        *outcome_statements("binary"), *outcome_statements("regression", timestamp="day"),
     ]  # fmt: skip
 
 
@@ -123,7 +167,7 @@ METADATA = {"table_name": "STRING", "partition_id": "STRING", "total_rows": "INT
 @pytest.fixture(scope="module")
 def tables(googlesql: GoogleSQL) -> dict[str, dict[str, str]]:
     """The log, our tables, and our views with the types that Google finds for their columns."""
-    known = {LOGS: dict(COLUMNS), PARTITIONS: METADATA} | {
+    known = {LOGS: {**LABEL_COLUMNS, **COLUMNS}, LABELS: LABEL_COLUMNS, PARTITIONS: METADATA} | {
         full(t.name): {c.name: c.type for c in t.columns} for t in TABLES
     }
     for statement in setup_statements(Names()):
@@ -221,6 +265,19 @@ def test_a_stored_scan_fills_the_table(googlesql: GoogleSQL, tables: dict[str, d
     analysis = analyze(googlesql, tables, statement)
     assert (analysis.kind, dict(analysis.scans)) == ("insert_stmt", {LOGS: 1})
     assert analysis.columns[LOGS] == {*KINDS, "ts", "version"}
+
+
+def test_counting_outcomes_reads_the_log_and_the_labels_once(
+    googlesql: GoogleSQL, tables: dict[str, dict[str, str]]
+) -> None:
+    """Whatever the task, wherever the labels: one pass over the log, one over the labels, no more columns than are named."""
+    for statement in every_outcome_statement():
+        analysis, joined = analyze(googlesql, tables, statement), LABELS in statement.sql
+        if statement.name != "reference/segments":
+            assert dict(analysis.scans) == {LOGS: 1} | ({LABELS: 1} if joined else {}), statement.name
+            assert analysis.kind == ("query_stmt" if statement.name == "scan/arrivals" else "insert_stmt")
+        if joined:
+            assert analysis.columns[LABELS] <= {"id", "repaid", "loss", "at", "day"}
 
 
 def test_statements_call_only_functions_of_bigquery(googlesql: GoogleSQL, tables: dict[str, dict[str, str]]) -> None:

@@ -30,6 +30,38 @@ def answers_of(
     return Answers(task, cells, positive)
 
 
+def regression_answers_of(
+    actual: Sequence[float], predicted: Sequence[float], *, actual_edges: Sequence[float] | None = None,
+    score_edges: Sequence[float] | None = None,
+) -> Answers:  # fmt: skip
+    """Counts of rows of numbers (NaN: not known), in cells by quarter of the outcome and tenth of the prediction.
+
+    Edges of the quarters and of the prediction's fine buckets: of these very rows without others.
+    """
+    y, given = np.asarray(actual, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    quarters = np.nanquantile(y, [0.25, 0.5, 0.75]) if actual_edges is None else np.asarray(actual_edges)
+    edges = tuple(edges_of(given[np.isfinite(given)]) if score_edges is None else score_edges)
+    tenths = np.array(edges[:: max(1, len(edges) // 10)])
+    outcomes = [None if np.isnan(v) else str(np.searchsorted(quarters, v, side="right")) for v in y]
+    answers = [None if np.isnan(v) else str(np.searchsorted(tenths, v, side="right")) for v in given]
+    rows: dict[Cell, list[int]] = {}
+    for i, cell in enumerate(zip(outcomes, answers, strict=True)):
+        rows.setdefault(cell, []).append(i)
+    cells = {cell: _regression_cell(y[i], given[i], edges, known=cell[0] is not None) for cell, i in rows.items()}
+    return Answers("regression", cells)
+
+
+def _regression_cell(y: Any, given: Any, edges: tuple[float, ...], *, known: bool) -> dict[str, Any]:
+    score = {"score": numeric(given[~np.isnan(given)], edges, n_null=int(np.isnan(given).sum()))}
+    if not known:
+        return score
+    error = given - y
+    relative = np.abs(error[y != 0] / y[y != 0])
+    values = {"actual": y, "error": error, "absolute_error": np.abs(error)}
+    counted = {name: numeric(found, ()) for name, found in values.items()}
+    return score | counted | {"relative_error": numeric(relative, (), n_null=int((y == 0).sum()))}
+
+
 def _measured(task: Task, cell: Cell, score: Any, positive: str | None, n: int) -> dict[str, Any]:
     if score is None:
         return {"rows": np.ones(n)}
