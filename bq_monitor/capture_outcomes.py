@@ -7,7 +7,7 @@ from dataclasses import replace
 from bq_monitor.config import MonitorConfig
 from bq_monitor.counting import countable
 from bq_monitor.freeze import MIN_LABEL_ROWS
-from bq_monitor.outcomes import Scheme, answers_scan, joint_scan, outcomes_of
+from bq_monitor.outcomes import JOINT, Scheme, answers_scan, joint_scan, outcomes_of
 from bq_monitor.reference import CELL_COLUMNS, FeatureReference, Reference
 from bq_monitor.scan import Scan, digest, histogram_from_row
 from bq_monitor.segments import ALL, dimensions, keys, sizes_statement
@@ -53,9 +53,10 @@ def with_outcomes(engine: Warehouse, relation: Relation, reference: Reference, c
         return reference
     outcomes = outcomes_of(config, relation)
     plain = Scan(relation, (), reference.salt)
+    features = [replace(item, name=JOINT + item.name) for item in countable(config, reference, relation)]
     scans = {
         "answer": answers_scan(plain, config, scheme, outcomes, list(reference.segments)),
-        "joint": joint_scan(plain, countable(config, reference, relation), config, scheme, outcomes),
+        "joint": joint_scan(plain, features, config, scheme, outcomes),
     }
     cells = tuple(
         {**{name: row.get(name) for name in CELL_COLUMNS}, "role": role, "buckets": row["buckets"]}

@@ -32,6 +32,7 @@ _PRECEDENCE = (WAREHOUSE, BAD_INPUT, DRIFT, NOT_EVALUATED, CLEAN)
 _STATUS_STYLES = {"ok": "green", "drift": "bold red", "not_evaluated": "yellow", "excluded": "dim"}
 _NUMBERS = {
     "drift score", "JS distance", "PSI", "rows", "null", "buckets", "windows", "granules to count", "bytes", "cost", "loans", "features",
+    "baseline rows", "current rows", "baseline", "current", "estimated",
 }  # fmt: skip
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -303,8 +304,22 @@ def replay(config: str, settings: Sequence[str], start: str | None, end: str | N
 @click.option("--label", help="Column of the true outcome.")
 @click.option("--prediction", help="Column of the model's answer.")
 @click.option("--score", help="Column of the model's score or probability.")
+@click.option("--segment", "segment", multiple=True, metavar="A[,B]", help="Column to cut both sides by; A,B for the intersections of two. "
+              "Repeat it for more.")  # fmt: skip
 @click.option("--time", help="Column of the time; not compared.")
-@click.option("--positive", help="Positive class of the prediction.")
+@click.option("--positive", help="Positive class of prediction and label.")
+@click.option(
+    "--model", metavar="FILE", help="Score both sides with this model (.onnx, .cbm; .pkl, .joblib with --allow-pickle)."
+)
+@click.option(
+    "--allow-pickle", is_flag=True, help="Load --model even if it is a pickle, which runs whatever code is in it."
+)
+@click.option(
+    "--classifier-test",
+    "classifier",
+    is_flag=True,
+    help="Ask a classifier, too, whether it can tell the two sides apart.",
+)
 @click.option("--preset", type=click.Choice(["conservative", "balanced", "aggressive"]), default="balanced", show_default=True,
               help="How eager to be: thresholds and chance of a false alarm.")  # fmt: skip
 @click.option("--psi-threshold", type=float, help="PSI that matters.")
@@ -320,6 +335,11 @@ def compare(
 
     listed = options.pop("features")
     names = [name.strip() for name in listed.split(",") if name.strip()] if listed is not None else None
+    if options["allow_pickle"] and options["model"]:
+        print(
+            f"warning: {options['model']}: a pickle runs whatever code its author put in it; load only files that you trust",
+            file=sys.stderr,
+        )
     result = compare_data(baseline, current, features=names, **options)
     report = json.dumps(result.to_dict(), indent=2, allow_nan=False, ensure_ascii=False)
     if output:
@@ -334,16 +354,12 @@ def compare(
 
 
 def _print_comparison(result: Comparison) -> None:
-    from bq_monitor.tables import comparison_table
+    from bq_monitor.tables import comparison_lines, comparison_tables
 
-    _print_table(comparison_table(result))
-    for alert in result.alerts():
-        print(f"{alert['severity']}: {alert['message']}")
-    print(
-        "drift"
-        if result.drift_detected
-        else "no drift" + (" in what could be evaluated" if result.not_evaluated else "")
-    )
+    for table in comparison_tables(result):
+        _print_table(table)
+    for line in comparison_lines(result):
+        print(line)
 
 
 @cli.command()

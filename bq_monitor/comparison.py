@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from bq_monitor.capture import build_reference, profile_columns
-from bq_monitor.errors import InputError
-from bq_monitor.measure.histogram import NULL, OTHER, UNSEEN, Histogram, Moments
-from bq_monitor.measure.presets import PRESETS, PresetName
-from bq_monitor.measure.verdict import (
-    Rule,
-    Status,
-    Verdict,
-    dataset_drifted,
-    judge,
-    not_evaluated,
-    settle,
-    share_drifted,
+from bq_monitor.capture import build_reference
+from bq_monitor.capture_outcomes import with_segments
+from bq_monitor.classifier_test import ClassifierTest, classifier_test
+from bq_monitor.comparison_columns import (
+    Columns,
+    FeatureComparison,
+    PredictionComparison,
+    Sides,
+    compare_columns,
+    compare_predictions,
+    without_constants,
 )
-from bq_monitor.reference import FeatureReference, Reference
-from bq_monitor.scan import Scan, histogram_from_row
+from bq_monitor.comparison_health import HealthPart, health_of, health_parts
+from bq_monitor.comparison_outcomes import (
+    ConceptComparison,
+    OutcomeComparison,
+    PerformanceComparison,
+    compare_outcomes,
+    plain_metrics,
+)
+from bq_monitor.comparison_rows import ModelFile, sampled, score_sides
+from bq_monitor.comparison_task import Given, is_regression, segments_section
+from bq_monitor.config import parse_config
+from bq_monitor.errors import InputError
+from bq_monitor.measure.concept import Shift
+from bq_monitor.measure.histogram import Kind
+from bq_monitor.measure.measured import Measured
+from bq_monitor.measure.presets import PRESETS, PresetName
+from bq_monitor.measure.verdict import Rule, Status, dataset_drifted, share_drifted
 from bq_monitor.sections import Feature
 from bq_monitor.warehouse.base import Relation
 
@@ -31,73 +44,84 @@ if TYPE_CHECKING:
 
     from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 
+    Data = pd.DataFrame | str | os.PathLike[str]
+
 SCHEMA_VERSION = 1
-_POSITIVE_LABELS = ("1", "true", "True", "yes", "Yes", "Y", "positive")
+MAX_SHARE_DRIFTED = 0.3
+CLASSIFIER_ROWS = 10_000
+_WORST_FIRST = ("critical", "warning", "info")
 
 
 @dataclass(frozen=True)
-class FeatureComparison:
-    """One column of a comparison."""
+class SegmentComparison:
+    """One segment: its columns, judged like those of all rows, and how well its current answers came true."""
 
-    feature: str
-    kind: str | None
-    role: str
-    verdict: Verdict
-    baseline: Histogram | None = None
-    current: Histogram | None = None
+    segment: str
+    n_baseline: int
+    n_current: int
+    columns: tuple[FeatureComparison, ...] = ()
+    performance: Mapping[str, Measured] | None = None
+    reason: str | None = None
+
+    @property
+    def drifted(self) -> list[str]:
+        """Its columns that drifted."""
+        return [item.feature for item in self.columns if item.status == "drift"]
 
     @property
     def status(self) -> Status:
-        return self.verdict.status
+        if self.drifted:
+            return "drift"
+        return "ok" if any(item.status == "ok" for item in self.columns) else "not_evaluated"
 
-    def to_dict(self) -> dict[str, Any]:
-        """The entry of `features` in the JSON report."""
-        verdict = self.verdict
-        metrics = asdict(verdict.divergences) | {
-            name: getattr(verdict, name)
-            for name in (
-                "ks_p_value",
-                "chi2_statistic",
-                "chi2_p_value",
-                "null_share_baseline",
-                "null_share_current",
-                "unseen_share",
-                "noise_floor",
-            )
-        }
+    def to_dict(self, alpha: float) -> dict[str, Any]:
+        """The entry of `segments` in the JSON report."""
+        why = self.reason or next((item.verdict.reason for item in self.columns if item.verdict.reason), None)
         return {
-            "feature": self.feature, "kind": self.kind, "status": verdict.status, "reason": verdict.reason, "role": self.role,
-            "drift_score": verdict.drift_score, "n_baseline": verdict.n_baseline, "n_current": verdict.n_current,
-            "metrics": metrics, "metric": verdict.metric, "threshold": verdict.threshold,
-            "lower": verdict.lower, "upper": verdict.upper, "p_adjusted": verdict.p_adjusted,
-            "contributions": [asdict(item) for item in verdict.contributions],
+            "segment": self.segment, "n_baseline": self.n_baseline, "n_current": self.n_current, "status": self.status,
+            "reason": why if self.status == "not_evaluated" else None, "drifted": self.drifted,
+            "performance": None if self.performance is None else plain_metrics(self.performance, alpha),
         }  # fmt: skip
 
 
 @dataclass(frozen=True)
-class PredictionComparison:
-    """The model's answers on both sides; rates and means are None where undefined."""
-
-    column: str
-    status: Status
-    positive_rate: Mapping[str, float | None]
-    mean_score: Mapping[str, float | None]
-
-
-@dataclass(frozen=True)
 class Comparison:
-    """The result of `compare`."""
+    """The result of `compare`.
+
+    Args:
+        features: every column, those with a role included.
+        performance: None without a label, or without a prediction or a score.
+        concept, shift: whether P(outcome | feature) moved, and what kind of shift all features together show; None without a label.
+        segments: empty where none were asked for.
+        classifier: None where it was not asked for.
+        notes: what was assumed where nothing was said.
+    """
 
     n_baseline: int
     n_current: int
     features: tuple[FeatureComparison, ...]
     prediction: PredictionComparison | None
-    max_share_drifted: float
+    max_share_drifted: float = MAX_SHARE_DRIFTED
+    alpha: float = 0.01
+    performance: PerformanceComparison | None = None
+    concept: tuple[ConceptComparison, ...] | None = None
+    shift: Shift | None = None
+    segments: tuple[SegmentComparison, ...] = ()
+    classifier: ClassifierTest | None = None
+    notes: tuple[str, ...] = field(default=())
 
     @property
     def drift_detected(self) -> bool:
-        """Whether any column drifted."""
-        return any(item.status == "drift" for item in self.features)
+        """Whether any column drifted (in all rows or in a segment), performance fell, an outcome moved, or the classifier fired."""
+        return any(
+            (
+                any(item.status == "drift" for item in self.features),
+                any(item.status == "drift" for item in self.segments),
+                self.performance is not None and self.performance.status == "drift",
+                any(item.verdict.status == "drift" for item in self.concept or ()),
+                self.classifier is not None and self.classifier.status == "drift",
+            )
+        )
 
     @property
     def share_drifted(self) -> float | None:
@@ -106,35 +130,58 @@ class Comparison:
 
     @property
     def not_evaluated(self) -> list[str]:
-        """Expected columns that could not be evaluated."""
-        return [item.feature for item in self.features if item.status == "not_evaluated"]
+        """Expected columns that could not be evaluated; an outcome is expected later, so that it may lack."""
+        return [item.feature for item in self.features if item.status == "not_evaluated" and item.role != "label"]
+
+    @property
+    def health_parts(self) -> tuple[HealthPart, ...]:
+        """What the health is made of: features 30, prediction 20, performance 30, concept 10, quality 10 (see `comparison_health`)."""
+        return health_parts(self.features, self.performance, self.concept, self.alpha)
 
     @property
     def health(self) -> int | None:
-        """0..100: the share of evaluated columns without drift; None when none was evaluated."""
-        return None if self.share_drifted is None else round(100 * (1 - self.share_drifted))
+        """0..100: the weighted mean of the parts that could be evaluated; None when none could."""
+        return health_of(self.health_parts)
 
     def alerts(self) -> list[dict[str, Any]]:
         """What a person should hear of, worst first."""
+        found = [
+            {"kind": kind, "severity": severity, "feature": feature, "message": message}
+            for kind, severity, feature, message in (*self._column_alerts(), *self._outcome_alerts())
+        ]
+        return sorted(found, key=lambda alert: _WORST_FIRST.index(alert["severity"] or ""))
+
+    def _column_alerts(self) -> Iterator[tuple[str, str, str | None, str]]:
         from bq_monitor.alerts.rules import dataset_sentence, drift_sentence, severity_of
 
-        found: list[dict[str, Any]] = []
-        for item in self.features:
+        for item in (*self.features, *(column for segment in self.segments for column in segment.columns)):
             if item.status == "drift":
-                kind, severity = severity_of(item.role)
-                message = drift_sentence(item.feature, item.verdict)
-                found.append({"kind": kind, "severity": severity, "feature": item.feature, "message": message})
+                where = "" if item.segment == "all" else f"in {item.segment}: "
+                yield *severity_of(item.role), item.feature, where + drift_sentence(item.feature, item.verdict)
         verdicts = [item.verdict for item in self.features]
         if dataset_drifted(verdicts, self.max_share_drifted):
-            found.append(
-                {
-                    "kind": "dataset_drift",
-                    "severity": "critical",
-                    "feature": None,
-                    "message": dataset_sentence(verdicts, self.max_share_drifted),
-                }
+            yield "dataset_drift", "critical", None, dataset_sentence(verdicts, self.max_share_drifted)
+
+    def _outcome_alerts(self) -> Iterator[tuple[str, str, str | None, str]]:
+        for test in self.performance.tests if self.performance else ():
+            if test.status == "drift":
+                yield "performance", "critical", None, test.sentence()
+        severity = "critical" if (self.shift or "").startswith("concept") else "warning"
+        for item in self.concept or ():
+            if item.verdict.status == "drift":
+                yield (
+                    "concept_drift",
+                    severity,
+                    item.feature,
+                    item.explanation or f"given {item.feature}, the outcome moved",
+                )
+        test_of_both = self.classifier
+        if test_of_both is not None and test_of_both.status == "drift":
+            told = ", ".join(name for name, _ in test_of_both.importances[:3])
+            message = (
+                f"a classifier tells the sides apart with ROC AUC {test_of_both.roc_auc:.3f}, most of all by {told}"
             )
-        return sorted(found, key=lambda alert: ("critical", "warning", "info").index(alert["severity"]))
+            yield "classifier_test", "warning", None, message
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON report, schema version 1. Undefined numbers are None with a reason beside them, never NaN."""
@@ -143,7 +190,11 @@ class Comparison:
             "n_baseline": self.n_baseline, "n_current": self.n_current,
             "features": [item.to_dict() for item in self.features],
             "prediction": asdict(self.prediction) if self.prediction else None,
-            "performance": None, "concept": None,
+            "performance": self.performance.to_dict() if self.performance else None,
+            "concept": None if self.concept is None else [item.to_dict() for item in self.concept],
+            "shift": self.shift,
+            "segments": [segment.to_dict(self.alpha) for segment in self.segments],
+            "classifier_test": self.classifier.to_dict() if self.classifier else None,
             "quality": {
                 item.feature: {
                     "null_share": {"baseline": item.verdict.null_share_baseline, "current": item.verdict.null_share_current},
@@ -151,7 +202,8 @@ class Comparison:
                 }
                 for item in self.features if item.status in ("ok", "drift")
             },
-            "alerts": self.alerts(), "health": self.health,
+            "alerts": self.alerts(), "health": self.health, "health_parts": [asdict(part) for part in self.health_parts],
+            "notes": list(self.notes),
         }  # fmt: skip
 
     def to_frame(self) -> pd.DataFrame:
@@ -162,25 +214,34 @@ class Comparison:
 
 
 def compare(
-    baseline: pd.DataFrame | str | os.PathLike[str], current: pd.DataFrame | str | os.PathLike[str], *, features: Sequence[str] | None = None,
-    label: str | None = None, prediction: str | None = None, score: str | None = None, time: str | None = None,
-    positive: Any = None, preset: PresetName = "balanced", psi_threshold: float | None = None, js_threshold: float | None = None,
+    baseline: Data, current: Data, *, features: Sequence[str] | None = None, label: str | None = None,
+    prediction: str | None = None, score: str | None = None, segment: str | Sequence[str] = (), time: str | None = None,
+    positive: Any = None, model: str | os.PathLike[str] | None = None, allow_pickle: bool = False, classifier: bool = False,
+    preset: PresetName = "balanced", psi_threshold: float | None = None, js_threshold: float | None = None,
 ) -> Comparison:  # fmt: skip
-    """Compare current data with a baseline, column by column.
+    """Compare current data with a baseline: column by column, and, where outcomes are known, what came true.
 
     Args:
         baseline, current: a pandas DataFrame, or a path or glob of Parquet or CSV files.
         features: the columns to compare; None takes every column of the baseline but identifiers, times, and columns constant
             in both (these are listed as `excluded`, with the reason).
-        label, prediction, score: columns with these roles; compared too, and reported apart.
+        label, prediction, score: columns with these roles; compared too, and reported apart. With a label, performance and
+            P(outcome | feature) are compared; `current` may lack it, then performance is estimated. Without a prediction,
+            a score of 0.5 or more is the answer.
+        segment: columns by which both sides are cut too; `a,b` cuts by the intersections of both columns.
         time: a column that holds the time; not compared.
-        positive: the prediction's positive class, for the positive rate.
-        preset: `conservative`, `balanced` or `aggressive`: the divergence that matters and the chance of a false alarm.
+        positive: the positive class of prediction and label; None: the one of two classes whose name says so (1, true, yes).
+        model: a file (`.onnx`, `.cbm`, or a pickle) that scores both sides: its answers are the column `prediction` (or as
+            `prediction` says), its probabilities `score`. Files go through pandas by 100,000 rows; answers stay in memory.
+        allow_pickle: whether `model` may be a pickle, which runs whatever code its author put in it.
+        classifier: whether a classifier is asked to tell the sides apart, by at most 10,000 rows of each.
+        preset: `conservative`, `balanced` or `aggressive`: the divergence that matters, how far performance may fall (accuracy
+            and ROC AUC by 0.05, 0.03, 0.02; the mean absolute error may rise by 20, 10, 5 %), and the chance of a false alarm.
         psi_threshold, js_threshold: the divergence that matters instead, in PSI or as JS distance.
 
     Returns:
         A `Comparison`; a column drifts when its true divergence exceeds the threshold with confidence (the preset's alpha,
-        balanced 0.01, over all columns together).
+        balanced 0.01, over all columns and segments together). Performance, outcomes and classifier have an alpha each.
 
     Raises:
         InputError: unreadable or empty input, no common column, a column that does not exist, or both thresholds.
@@ -188,26 +249,125 @@ def compare(
     from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 
     rule = _rule(preset, psi_threshold, js_threshold)
-    if positive is not None and prediction is None:
-        raise InputError(f"compare: positive: got {positive!r} without a prediction; name the prediction's column too.")
+    given = Given(prediction, score, label, positive, _segments(segment, baseline))
+    _check_roles(given, model)
     warehouse = DuckDBWarehouse()
     try:
-        before, after = _relation(warehouse, baseline, "baseline"), _relation(warehouse, current, "current")
-        _require_common(before, after)
-        n_current = warehouse.count_rows(after)
-        if not n_current:
-            raise InputError.no_rows(after.place)
-        roles = {name: role for name, role in ((prediction, "prediction"), (score, "score"), (label, "label")) if name}
-        wanted = _wanted(before, features, roles, apart={time} if time else set())
-        reference = build_reference(
-            warehouse, before, wanted, monitor="compare", version="", unfit="exclude" if features is None else "insist"
-        )
-        if features is None:
-            reference = _without_constants(warehouse, reference, before, after)
-        compared = _compare_features(warehouse, reference, after, rule, n_current)
+        if model is None:
+            before, after = _relation(warehouse, baseline, "baseline"), _relation(warehouse, current, "current")
+        else:
+            apart = frozenset(name for name in (label, time) if name)
+            file = ModelFile(
+                model, allow_pickle, prediction or "prediction", score or "score", features, apart, positive
+            )
+            before, after, given = _scored(warehouse, baseline, current, file, given)
+        asked = _Asked(given, features, time, rule, preset, classifier)
+        return _compare(warehouse, before, after, asked)
     finally:
         warehouse.close()
-    return Comparison(reference.n_rows, n_current, compared, _prediction(compared, positive), max_share_drifted=0.3)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The options of a comparison."""
+
+    given: Given
+    features: Sequence[str] | None
+    time: str | None
+    rule: Rule
+    preset: PresetName
+    classifier: bool
+
+
+def _compare(warehouse: DuckDBWarehouse, before: Relation, after: Relation, asked: _Asked) -> Comparison:
+    given, rule = asked.given, asked.rule
+    _require_common(before, after)
+    n_current = warehouse.count_rows(after)
+    if not n_current:
+        raise InputError.no_rows(after.place)
+    kind: Kind | None = "numeric" if is_regression(warehouse, before, given) else None
+    wanted = _wanted(before, asked.features, given.roles, apart={asked.time} if asked.time else set(), kind=kind)
+    reference = build_reference(
+        warehouse,
+        before,
+        wanted,
+        monitor="compare",
+        version="",
+        unfit="exclude" if asked.features is None else "insist",
+    )
+    if asked.features is None:
+        reference = without_constants(warehouse, reference, before, after)
+    config = parse_config(segments_section(given.segments))
+    reference = with_segments(warehouse, before, reference, config)
+    sides = Sides(warehouse, before, after, reference)
+    columns = compare_columns(sides, config, rule)
+    outcomes = compare_outcomes(sides, given, rule, asked.preset)
+    return Comparison(
+        reference.n_rows, n_current, columns.whole, compare_predictions(columns.whole, given.positive), alpha=rule.alpha,
+        performance=outcomes.performance, concept=outcomes.concept, shift=outcomes.shift,
+        segments=_in_segments(columns, outcomes),
+        classifier=_classifier(sides, columns.whole, rule.alpha) if asked.classifier else None,
+        notes=outcomes.notes,
+    )  # fmt: skip
+
+
+def _in_segments(columns: Columns, outcomes: OutcomeComparison) -> tuple[SegmentComparison, ...]:
+    found = []
+    for segment, compared in columns.in_segments.items():
+        sides = ("baseline", "current")
+        n_before, n_now = (
+            max((h.n_rows for item in compared if (h := getattr(item, side))), default=0) for side in sides
+        )
+        told = None if outcomes.performance is None else outcomes.in_segments.get(segment, {})
+        found.append(SegmentComparison(segment, n_before, n_now, compared, told))
+    return (*found, *(SegmentComparison(name, 0, 0, reason="not in the baseline") for name in columns.new_segments))
+
+
+def _classifier(sides: Sides, compared: Sequence[FeatureComparison], alpha: float) -> ClassifierTest:
+    names = [item.feature for item in compared if item.role == "feature" and item.status != "excluded"]
+    shared = [name for name in names if name in sides.after.columns]
+    if not shared:
+        return ClassifierTest("not_evaluated", "no feature is on both sides", 0, 0)
+    before, after = (
+        sampled(sides.warehouse, relation, shared, CLASSIFIER_ROWS) for relation in (sides.before, sides.after)
+    )
+    return classifier_test(before, after, shared, max_rows=CLASSIFIER_ROWS, alpha=alpha)
+
+
+def _scored(
+    warehouse: DuckDBWarehouse, baseline: Data, current: Data, file: ModelFile, given: Given
+) -> tuple[Relation, Relation, Given]:
+    """Both sides with the answers of a model, and what was named, these answers included."""
+    before, after = (
+        _relation(warehouse, data, place) if isinstance(data, str | os.PathLike) else _checked(data, place)
+        for data, place in ((baseline, "baseline"), (current, "current"))
+    )
+    found = score_sides(warehouse, file, before, after)
+    score = file.score if found.has_score else None
+    return found.before, found.after, replace(given, prediction=file.prediction, score=score, positive=found.positive)
+
+
+def _segments(segment: str | Sequence[str], baseline: Any) -> tuple[tuple[str, ...], ...]:
+    """The columns of each cut; a name with a comma in it is one column where a DataFrame has it."""
+    known = {str(name) for name in getattr(baseline, "columns", ())}
+    listed = [segment] if isinstance(segment, str) else list(segment)
+    cuts = [(text,) if text in known else tuple(part.strip() for part in text.split(",")) for text in listed]
+    if unnamed := [text for text, cut in zip(listed, cuts, strict=True) if not all(cut)]:
+        raise InputError(f"compare: segment: got {unnamed[0]!r}; allowed: a column, or several as in 'region,channel'.")
+    return tuple(dict.fromkeys(cuts))
+
+
+def _check_roles(given: Given, model: object) -> None:
+    named = [name for name in (given.prediction, given.score, given.label) if name]
+    if len(set(named)) < len(named):
+        raise InputError(
+            f"compare: prediction, score and label: got {', '.join(named)}; name a column of its own for each."
+        )
+    can_be_told = given.prediction is not None or model is not None or (given.label and given.score)
+    if given.positive is not None and not can_be_told:
+        raise InputError(
+            f"compare: positive: got {given.positive!r} without a prediction; name the prediction's column too."
+        )
 
 
 def _rule(preset: PresetName, psi_threshold: float | None, js_threshold: float | None) -> Rule:
@@ -223,11 +383,9 @@ def _rule(preset: PresetName, psi_threshold: float | None, js_threshold: float |
     return Rule(metric=metric, threshold=threshold, alpha=chosen.alpha)
 
 
-def _relation(warehouse: DuckDBWarehouse, data: pd.DataFrame | str | os.PathLike[str], place: str) -> Relation:
+def _relation(warehouse: DuckDBWarehouse, data: Data, place: str) -> Relation:
     if not isinstance(data, str | os.PathLike):
-        if not hasattr(data, "columns"):
-            raise InputError(f"{place}: got {type(data).__name__}; allowed: a pandas DataFrame, or the path of a file.")
-        return warehouse.frame(data, place)
+        return warehouse.frame(_checked(data, place), place)
     from bq_monitor.warehouse.identifiers import FILE_ENDINGS, is_file
 
     if not is_file(str(data)):
@@ -235,6 +393,12 @@ def _relation(warehouse: DuckDBWarehouse, data: pd.DataFrame | str | os.PathLike
             f"{data}: not a file that can be compared; allowed: a path or glob that ends in {', '.join(FILE_ENDINGS)}. Check the path."
         )
     return warehouse.relation(str(data))
+
+
+def _checked(data: Any, place: str) -> pd.DataFrame:
+    if not hasattr(data, "columns"):
+        raise InputError(f"{place}: got {type(data).__name__}; allowed: a pandas DataFrame, or the path of a file.")
+    return data  # type: ignore[no-any-return]  # a DataFrame, or something that passes for one
 
 
 def _require_common(before: Relation, after: Relation) -> None:
@@ -246,14 +410,14 @@ def _require_common(before: Relation, after: Relation) -> None:
 
 
 def _wanted(
-    before: Relation, features: Sequence[str] | None, roles: Mapping[str, str], apart: set[str]
+    before: Relation, features: Sequence[str] | None, roles: Mapping[str, str], apart: set[str], kind: Kind | None
 ) -> list[tuple[Feature, str]]:
     names = (
         [name for name in before.columns if name not in roles and name not in apart]
         if features is None
         else list(features)
     )
-    kinds = {"score": "numeric"}
+    kinds: dict[str, Kind | None] = {"score": "numeric", "prediction": kind, "label": kind}
     listed = [(Feature(name=name), "feature") for name in dict.fromkeys(names) if name not in roles]
     listed += [(Feature.model_validate({"name": name, "kind": kinds.get(role)}), role) for name, role in roles.items()]
     if missing := [feature.name for feature, _ in listed if feature.name not in before.columns]:
@@ -261,118 +425,6 @@ def _wanted(
     if missing := sorted(apart - set(before.columns)):
         raise InputError.missing_columns(before.place, missing, before.columns)
     return listed
-
-
-def _without_constants(
-    warehouse: DuckDBWarehouse, reference: Reference, before: Relation, after: Relation
-) -> Reference:
-    """Columns with a single value in each file say nothing of drift within them: a partition, a year, a source."""
-    constant = {
-        feature.name: value
-        for feature in reference.features
-        if feature.role == "feature"
-        and feature.name in after.columns
-        and (value := _single_value(feature.histogram)) is not None
-    }
-    profiles = profile_columns(warehouse, after, list(constant))
-    excluded = {
-        name: f"constant in each file ({constant[name]} in the baseline)"
-        for name, profile in profiles.items()
-        if (profile.n_distinct == 1 and profile.n_given == profile.n_rows) or (profile.n_rows and not profile.n_given)
-    }
-    kept = tuple(feature for feature in reference.features if feature.name not in excluded)
-    if not kept:
-        raise InputError(f"{before.place}: every column is constant, an identifier or a time; nothing can be compared.")
-    return replace(reference, features=kept, excluded={**reference.excluded, **excluded})
-
-
-def _single_value(histogram: Histogram) -> str | None:
-    """The name of the only value of a histogram; None when there are several (or it cannot be told)."""
-    pairs = histogram.pairs()
-    if len(pairs) != 1 or pairs[0][0] in (OTHER, UNSEEN):
-        return None
-    moments = histogram.moments
-    if moments is not None and moments.n and moments.min != moments.max:
-        return None
-    return histogram.buckets.name(pairs[0][0])
-
-
-def _compare_features(
-    warehouse: DuckDBWarehouse, reference: Reference, after: Relation, rule: Rule, n_current: int
-) -> tuple[FeatureComparison, ...]:
-    ready = {feature.name: feature.counted(after) for feature in reference.features}
-    scan = Scan(after, tuple(item for item in ready.values() if not isinstance(item, str)), reference.salt)
-    rows = {row["feature"]: row for statement in scan.statements("duckdb") for row in warehouse.query(statement)}
-    changed = [name for name, item in ready.items() if isinstance(item, str) and name in after.columns]
-    empty = {name for name, profile in profile_columns(warehouse, after, changed).items() if not profile.n_given}
-    compared = [
-        _compare_feature(
-            feature, ready[feature.name], rows.get(feature.name), rule, n_current if feature.name in empty else None
-        )
-        for feature in reference.features
-    ]
-    settled = settle([item.verdict for item in compared], rule.alpha)
-    judged = [replace(item, verdict=verdict) for item, verdict in zip(compared, settled, strict=True)]
-    left_out = (
-        FeatureComparison(name, None, "feature", Verdict("excluded", why)) for name, why in reference.excluded.items()
-    )
-    return (*judged, *left_out)
-
-
-def _compare_feature(
-    feature: FeatureReference, ready: object, row: Mapping[str, Any] | None, rule: Rule, n_nulls: int | None
-) -> FeatureComparison:
-    """Judge one column; `n_nulls` is the number of rows of a column without any value, whose type says nothing."""
-    baseline = feature.histogram
-    if n_nulls is not None:
-        current = Histogram.from_pairs(baseline.buckets, [(NULL, n_nulls)], Moments() if baseline.moments else None)
-    elif isinstance(ready, str):
-        verdict = not_evaluated(ready, n_baseline=baseline.n_rows)
-        return FeatureComparison(feature.name, feature.kind, feature.role, verdict, baseline)
-    else:
-        current = Histogram.empty(baseline.buckets) if row is None else histogram_from_row(row, baseline.buckets)
-    verdict = judge(
-        baseline, current, replace(rule, n_bins=feature.n_bins),
-        unseen_known=feature.known_complete, n_singletons=feature.n_singletons,
-    )  # fmt: skip
-    return FeatureComparison(feature.name, feature.kind, feature.role, verdict, baseline, current)
-
-
-def _prediction(compared: Sequence[FeatureComparison], positive: Any) -> PredictionComparison | None:
-    by_role = {item.role: item for item in compared}
-    item, score = by_role.get("prediction"), by_role.get("score")
-    if item is None:
-        return None
-    sides = ("baseline", "current")
-    rates = {side: _positive_rate(getattr(item, side), positive) for side in sides}
-    means = {side: _mean(getattr(score, side)) if score else None for side in sides}
-    return PredictionComparison(item.feature, item.status, rates, means)
-
-
-def _positive_rate(histogram: Histogram | None, positive: Any) -> float | None:
-    """Share of the positive class among the predictions that are not NULL; None when the class cannot be told."""
-    if histogram is None or histogram.n_rows == histogram.n_null:
-        return None
-    labels = histogram.buckets.labels
-    if positive is not None and _as_label(positive) not in labels:
-        classes = ", ".join(labels) or "numbers, which have no class"
-        raise InputError(
-            f"compare: positive: got {positive!r}; the prediction's classes are {classes}. Name one of them."
-        )
-    known = [label for label in _POSITIVE_LABELS if label in labels and len(labels) == 2]
-    found = known if positive is None else [_as_label(positive)]
-    return histogram.n_of(labels.index(found[0])) / (histogram.n_rows - histogram.n_null) if found else None
-
-
-def _as_label(value: Any) -> str:
-    """A class as its label is written: booleans in lower case, whole numbers without a point."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _mean(histogram: Histogram | None) -> float | None:
-    return histogram.moments.mean if histogram and histogram.moments else None
 
 
 def _flat(item: FeatureComparison) -> dict[str, Any]:

@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from bq_monitor.config import MonitorConfig
+from bq_monitor.outcomes import JOINT, Scheme, Sources, answers_scan, joint_scan, outcomes_of
 from bq_monitor.plan import Count, Plan
+from bq_monitor.plan_outcomes import OutcomeCount
 from bq_monitor.reference import Reference
-from bq_monitor.scan import Counted, Scan, digest, log_scan, scan_definition_id
+from bq_monitor.scan import AGES, Counted, Scan, digest, log_scan, outcome_definition_id, scan_definition_id
 from bq_monitor.segments import keys as segment_keys
 from bq_monitor.warehouse.base import Param, Relation, Row, Warehouse
-from bq_monitor.warehouse.schema import PRODUCTION_HISTOGRAMS
+from bq_monitor.warehouse.schema import ARRIVALS, OUTCOME_HISTOGRAMS, PRODUCTION_HISTOGRAMS
 
 
 def countable(config: MonitorConfig, reference: Reference, relation: Relation) -> list[Counted]:
@@ -75,6 +77,50 @@ def store_emptied(warehouse: Warehouse, plan: Plan, relation: Relation, run_id: 
     warehouse.commit(
         {PRODUCTION_HISTOGRAMS: rows}, key="emptied-" + digest([scan_definition_id(plan.config), identity])
     )
+
+
+def outcome_scans(warehouse: Warehouse, plan: Plan, count: OutcomeCount, sources: Sources, run_id: str) -> list[Scan]:
+    """The scans of one stretch of answers, their results stored: what is measured of answers, and, with outcomes, the features."""
+    config, reference = plan.config, count.reference
+    scheme = Scheme.of(config, reference)
+    if scheme is None:
+        return []
+    keys = {
+        **_keys(plan, reference, run_id),
+        "scan_definition_id": outcome_definition_id(config),
+        "data_version": count.identity,
+    }
+    plain = replace(
+        log_scan(config, sources.log, count.start, count.end), salt=reference.salt, model_version=reference.model_version,
+        into=_target(warehouse, OUTCOME_HISTOGRAMS.name),
+        keys={name: Param("TIMESTAMP" if name == "computed_at" else "STRING", value) for name, value in keys.items()},
+    )  # fmt: skip
+    outcomes = outcomes_of(config, sources.log, sources.labels, plan.as_of)
+    scans = [answers_scan(plain, config, scheme, outcomes, list(reference.segments))]
+    if config.labels:
+        features = [replace(item, name=JOINT + item.name) for item in countable(config, reference, sources.log)]
+        scans.append(joint_scan(plain, features, config, scheme, outcomes))
+    return scans
+
+
+def store_outcomes(warehouse: Warehouse, plan: Plan, count: OutcomeCount, sources: Sources, run_id: str) -> None:
+    """Count the answers of one stretch, then say what had arrived of it: only with that do the counts hold."""
+    scans = outcome_scans(warehouse, plan, count, sources, run_id)
+    found = [statement for scan in scans for statement in scan.statements(warehouse.dialect)]
+    for i, statement in enumerate(found):
+        warehouse.execute(statement, key=f"outcomes-{count.identity}-{i}")
+    keys = _keys(plan, count.reference, run_id) | {"scan_definition_id": outcome_definition_id(plan.config)}
+    rows = [_arrival_row(granule, count, keys, plan.as_of) for granule in count.granules]
+    warehouse.commit({ARRIVALS: rows}, key=f"arrived-{count.identity}")
+
+
+def _arrival_row(granule: datetime, count: OutcomeCount, keys: Row, known_at: datetime) -> Row:
+    arrived = count.granules[granule]
+    known = {
+        **vars(arrived), **keys, "granule": granule, "known_at": known_at, "data_version": count.identity,
+        "ages": [{"days": days, "n": n} for days, n in zip(AGES, arrived.ages, strict=False)],
+    }  # fmt: skip
+    return {column.name: known[column.name] for column in ARRIVALS.columns}
 
 
 def _target(warehouse: Warehouse, name: str) -> str:

@@ -22,6 +22,7 @@ from bq_monitor.errors import InputError
 from bq_monitor.job import run
 from bq_monitor.resources import resource
 from bq_monitor.results import RunResult
+from bq_monitor.warehouse import open_warehouse
 from bq_monitor.warehouse.base import Param, Statement
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 from bq_monitor.warehouse.identifiers import duckdb_string
@@ -37,8 +38,11 @@ PRODUCTION = (datetime(2003, 10, 1), datetime(2009, 10, 1))
 MODEL_VERSION = "2003-10"
 NUMBERS = ("loan_amount", "guarantee_share", "no_emp", "create_job", "retained_job")
 CATEGORIES = ("low_doc", "rev_line_cr", "new_exist", "urban_rural", "sector", "state")
+OUTCOME_AFTER_DAYS = 365
+"""The outcome of a loan arrives so long after its approval: a simplification, the data do not say when a repaid loan was."""
 _CONFIG, _DATABASE, _TRAINING, _LOG = "monitor.yaml", "monitor.duckdb", "training.parquet", "predictions.parquet"
-_OWN_FILES = (_DATABASE, f"{_DATABASE}.wal", _TRAINING, _LOG, _CONFIG)
+_OUTCOMES = "outcomes.parquet"
+_OWN_FILES = (_DATABASE, f"{_DATABASE}.wal", _TRAINING, _LOG, _OUTCOMES, _CONFIG)
 """What a demo writes; the configuration is written first and removed last, and its first line says whose folder it is."""
 _MARK = "# Written by 'bq-monitor demo', which may remove this folder's files when it is run here again.\n"
 _FOLDS = 5
@@ -46,17 +50,37 @@ _FOLDS = 5
 
 @dataclass(frozen=True)
 class DemoRow:
-    """One month of the replay; `not_evaluated` says of each feature without a verdict why."""
+    """One month of the replay; `not_evaluated` says of each feature without a verdict why, `events` what was raised."""
 
     month: date
     n_loans: int
     drifted: tuple[str, ...]
     not_evaluated: dict[str, str]
+    events: tuple[str, ...] = ()
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why features were not evaluated, each reason once."""
         return tuple(sorted(set(self.not_evaluated.values())))
+
+
+@dataclass(frozen=True)
+class DemoOutcome:
+    """One month of loans and what became of them, as the monitor saw it once their outcomes had arrived.
+
+    Args:
+        predicted, happened: mean probability of being repaid, and the share that was, 0..1.
+        roc_auc, estimated_roc_auc: realised, and what the estimate without outcomes had said before.
+        shift: what moved between the inputs and the outcome, in words.
+    """
+
+    month: date
+    n_loans: int
+    predicted: float | None
+    happened: float | None
+    roc_auc: float | None
+    estimated_roc_auc: float | None
+    shift: str | None
 
 
 @dataclass(frozen=True)
@@ -80,18 +104,32 @@ class DemoResult:
     database: Path
     training: Path
     log: Path
+    labels: Path
     n_training: int
     n_logged: int
     roc_auc: float
     rows: tuple[DemoRow, ...]
+    outcomes: tuple[DemoOutcome, ...]
     queries: tuple[DemoQuery, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain values."""
-        paths = {name: str(getattr(self, name)) for name in ("directory", "config", "database", "training", "log")}
-        rows = [{**asdict(row), "month": row.month.isoformat(), "drifted": list(row.drifted)} for row in self.rows]
+        paths = {
+            name: str(getattr(self, name)) for name in ("directory", "config", "database", "training", "log", "labels")
+        }
+        rows = [
+            {**asdict(row), "month": row.month.isoformat(), "drifted": list(row.drifted), "events": list(row.events)}
+            for row in self.rows
+        ]
+        outcomes = [{**asdict(item), "month": item.month.isoformat()} for item in self.outcomes]
         counts = {"n_training": self.n_training, "n_logged": self.n_logged, "roc_auc": self.roc_auc}
-        return {**paths, **counts, "rows": rows, "queries": [asdict(query) for query in self.queries]}
+        return {
+            **paths,
+            **counts,
+            "rows": rows,
+            "outcomes": outcomes,
+            "queries": [asdict(query) for query in self.queries],
+        }
 
     def to_frame(self) -> pd.DataFrame:
         """One row a month."""
@@ -126,8 +164,8 @@ def run_demo(directory: Path, on_window: OnWindow | None = None) -> DemoResult:
     capture_reference(str(_pattern(folder / _TRAINING)), config, version=MODEL_VERSION)
     rows = tuple(_replay(config, on_window or (lambda row, done, total: None)))
     return DemoResult(
-        folder, folder / _CONFIG, folder / _DATABASE, folder / _TRAINING, folder / _LOG,
-        n_training, n_logged, roc_auc, rows, QUERIES,
+        folder, folder / _CONFIG, folder / _DATABASE, folder / _TRAINING, folder / _LOG, folder / _OUTCOMES,
+        n_training, n_logged, roc_auc, rows, _outcomes(config), QUERIES,
     )  # fmt: skip
 
 
@@ -164,6 +202,7 @@ def _write_config(folder: Path) -> MonitorConfig:
     data = yaml.safe_load((_example() / "loan_approval.yaml").read_text(encoding="utf-8"))
     data["warehouse"] = f"duckdb://{folder / _DATABASE}"
     data["source"]["table"] = _pattern(folder / _LOG)
+    data["labels"]["table"] = _pattern(folder / _OUTCOMES)
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
     (folder / _CONFIG).write_text(_MARK + text, encoding="utf-8")
     return load_config(folder / _CONFIG)
@@ -183,6 +222,7 @@ def _write_data(folder: Path) -> tuple[int, int, float]:
         scores = _model().fit(inputs, repaid).predict_proba(_inputs(production))[:, 1]
         _write(engine, _predicted(training, unseen), folder / _TRAINING)
         _write(engine, _predicted(production.drop(columns="repaid"), scores), folder / _LOG)
+        _write(engine, _labels(production), folder / _OUTCOMES)
         return len(training), len(production), float(roc_auc_score(repaid, unseen))
     finally:
         engine.close()
@@ -224,6 +264,14 @@ def _predicted(applications: pd.DataFrame, scores: Any) -> pd.DataFrame:
     return applications.assign(approved=scores >= 0.5, probability=scores, model_version=MODEL_VERSION)
 
 
+def _labels(applications: pd.DataFrame) -> pd.DataFrame:
+    """What became of each loan, and when that is taken to be known."""
+    import pandas as pd
+
+    known_at = applications["predicted_at"] + pd.Timedelta(days=OUTCOME_AFTER_DAYS)
+    return applications[["application_id", "repaid"]].assign(known_at=known_at)
+
+
 def _write(engine: DuckDBWarehouse, data: pd.DataFrame, path: Path) -> None:
     relation = engine.frame(data, path.name)
     sql = f"COPY (SELECT * FROM {relation.sql}) TO {duckdb_string(str(path))} (FORMAT parquet)"
@@ -249,7 +297,35 @@ def _row(outcome: RunResult) -> DemoRow:
         max(verdict.n_current for verdict in verdicts.values()),
         tuple(name for name, verdict in verdicts.items() if verdict.status == "drift"),
         {name: v.reason or "" for name, v in verdicts.items() if v.status == "not_evaluated"},
+        tuple(f"{event.severity}: {event.message}" for event in outcome.events),
     )
+
+
+def _outcomes(config: MonitorConfig) -> tuple[DemoOutcome, ...]:
+    """Each month whose outcomes are all known, from the view that anybody may read."""
+    names = ("score", "happened", "auc", "estimate", "shift")
+    warehouse = open_warehouse(config.warehouse, read_only=True)
+    try:
+        rows = warehouse.query(Statement("demo/outcomes", _OUTCOMES_QUERY))
+    finally:
+        warehouse.close()
+    return tuple(DemoOutcome(row["month"], int(row["n_loans"]), *(row[name] for name in names)) for row in rows)
+
+
+_OUTCOMES_QUERY = """
+SELECT
+  CAST(window_start AS DATE) AS month,
+  MAX(n_labelled) AS n_loans,
+  MAX(value) FILTER (WHERE basis = 'observed' AND metric = 'mean_score') AS score,
+  MAX(value) FILTER (WHERE basis = 'realised' AND metric = 'outcome_rate') AS happened,
+  MAX(value) FILTER (WHERE basis = 'realised' AND metric = 'roc_auc') AS auc,
+  MAX(value) FILTER (WHERE basis = 'estimated' AND metric = 'roc_auc') AS estimate,
+  MAX(explanation) FILTER (WHERE metric = 'shift') AS shift
+FROM performance_latest
+WHERE segment = 'all' AND NOT is_provisional
+GROUP BY month
+ORDER BY month
+"""
 
 
 def _example() -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -11,9 +11,12 @@ from zoneinfo import ZoneInfo
 
 from bq_monitor.budget import Allowance, billed, price
 from bq_monitor.config import MonitorConfig
-from bq_monitor.counting import count_scan, countable
+from bq_monitor.counting import count_scan, countable, outcome_scans
+from bq_monitor.due_outcomes import OutcomeDesk
 from bq_monitor.errors import AccessError, InputError
+from bq_monitor.outcomes import Sources
 from bq_monitor.plan import BEGINNING, MAX_WINDOWS, Plan, Planner, Progress, Stored, StoredGranule
+from bq_monitor.plan_outcomes import OutcomePlan
 from bq_monitor.reference import load_references
 from bq_monitor.scan import log_scan
 from bq_monitor.timegrid import Partition, Window, parse_moment, parse_stretch
@@ -57,21 +60,30 @@ def moment_of(as_of: datetime | str | None, zone: ZoneInfo) -> datetime:
     return moment
 
 
-def affordable_plan(warehouse: Warehouse, config: MonitorConfig, asked: Asked) -> tuple[Plan, Relation]:
+@dataclass(frozen=True)
+class Due:
+    """What one run has to do: the plan, its part about outcomes, and what it reads."""
+
+    plan: Plan
+    sources: Sources
+    outcomes: OutcomePlan = field(default_factory=OutcomePlan)
+
+
+def affordable_plan(warehouse: Warehouse, config: MonitorConfig, asked: Asked) -> Due:
     """The plan of as many windows as time, memory and the budget allow; raises `BudgetError` when it does not allow one."""
     allowance = _allowance(warehouse, config)
     desk = _Desk(warehouse, config, asked, allowance)
-    plan = desk.plan(asked.max_windows)
-    while plan.n_verdicts > MAX_VERDICTS and not plan.is_backfill and len(plan.windows) > 1:
-        plan = desk.plan(len(plan.windows) // 2)
+    due = desk.due(asked.max_windows)
+    while due.plan.n_verdicts > MAX_VERDICTS and not due.plan.is_backfill and len(due.plan.windows) > 1:
+        due = desk.due(len(due.plan.windows) // 2)
     while allowance is not None:
-        size, spent = estimate_bytes(warehouse, plan, desk.relation), warehouse.spent.bytes_processed or 0
-        fewer = len(plan.windows) // 2
-        if allowance.allows(size, spent) or plan.is_backfill or not fewer:
+        size, spent = estimate_bytes(warehouse, due), warehouse.spent.bytes_processed or 0
+        fewer = len(due.plan.windows) // 2
+        if allowance.allows(size, spent) or due.plan.is_backfill or not fewer:
             allowance.check(size, spent)
             break
-        plan = desk.plan(fewer)
-    return plan, desk.relation
+        due = desk.due(fewer)
+    return due
 
 
 def _allowance(warehouse: Warehouse, config: MonitorConfig) -> Allowance | None:
@@ -83,12 +95,9 @@ def _allowance(warehouse: Warehouse, config: MonitorConfig) -> Allowance | None:
     return Allowance(config, int(row["bytes_billed"]))
 
 
-def make_plan(
-    warehouse: Warehouse, config: MonitorConfig, asked: Asked, allowance: Allowance | None = None
-) -> tuple[Plan, Relation]:
+def make_plan(warehouse: Warehouse, config: MonitorConfig, asked: Asked, allowance: Allowance | None = None) -> Due:
     """What a run would do, and the log it would read; nothing is counted or written."""
-    desk = _Desk(warehouse, config, asked, allowance)
-    return desk.plan(asked.max_windows), desk.relation
+    return _Desk(warehouse, config, asked, allowance).due(asked.max_windows)
 
 
 class _Desk:
@@ -103,6 +112,7 @@ class _Desk:
         self.warehouse, self.relation = warehouse, warehouse.relation(config.source.table)
         self.planner = Planner(config, references, asked.as_of, asked.backfill)
         self.log = _Log(warehouse, self.planner, self.relation, allowance)
+        self.outcomes = OutcomeDesk(warehouse, self.planner, self.relation, allowance)
         self._look_up(_read_progress(warehouse, self.planner))
 
     def _look_up(self, progress: Progress) -> None:
@@ -116,8 +126,8 @@ class _Desk:
                 f"at most {MAX_WINDOWS:,} are taken for meant. Is a row of the log dated wrongly? Set window.start to the first day that counts."
             )
 
-    def plan(self, max_windows: int | None) -> Plan:
-        """The plan of at most so many new windows."""
+    def due(self, max_windows: int | None) -> Due:
+        """What there is to do about at most so many new windows."""
         planner, progress = self.planner, self.progress
         taken, n_left = planner.take(self.windows, progress, max_windows)
         looked_from = planner.look_from(progress, taken, self.log.partitions() if taken else None)
@@ -129,8 +139,10 @@ class _Desk:
             newer = _read_progress(self.warehouse, planner)
             if newer != progress:
                 self._look_up(newer)
-                return self.plan(max_windows)
-        return plan
+                return self.due(max_windows)
+        rows = planner.rows_known(seen, looked_from, stored)
+        outcomes = self.outcomes.plan(plan, progress, taken, rows)
+        return Due(plan, Sources(self.relation, self.outcomes.labels), outcomes)
 
 
 def preview(config: MonitorConfig, as_of: datetime | str | None = None) -> dict[str, Any]:
@@ -144,9 +156,9 @@ def preview(config: MonitorConfig, as_of: datetime | str | None = None) -> dict[
     try:
         warehouse.begin(Terms(config.budget.deadline_seconds, None, {"monitor": config.monitor}))
         asked = Asked.parse(config, as_of)
-        plan, relation = make_plan(warehouse, config, asked, _allowance(warehouse, config))
-        planning = warehouse.spent.bytes_processed
-        sizes = scan_sizes(warehouse, plan, relation)
+        due = make_plan(warehouse, config, asked, _allowance(warehouse, config))
+        plan, planning = due.plan, warehouse.spent.bytes_processed
+        sizes = scan_sizes(warehouse, due)
         return {
             "monitor": config.monitor,
             "windows": [{"start": w.start.isoformat(), "end": w.end.isoformat()} for w in plan.windows],
@@ -161,14 +173,16 @@ def preview(config: MonitorConfig, as_of: datetime | str | None = None) -> dict[
         warehouse.close()
 
 
-def estimate_bytes(warehouse: Warehouse, plan: Plan, relation: Relation) -> int | None:
+def estimate_bytes(warehouse: Warehouse, due: Due) -> int | None:
     """Bytes that the scans of a plan would read; None where the warehouse does not count bytes."""
-    return _total(scan_sizes(warehouse, plan, relation))
+    return _total(scan_sizes(warehouse, due))
 
 
-def scan_sizes(warehouse: Warehouse, plan: Plan, relation: Relation) -> list[int | None]:
+def scan_sizes(warehouse: Warehouse, due: Due) -> list[int | None]:
     """Bytes that each scan of a plan would read."""
-    scans = (count_scan(warehouse, plan, count, relation, "") for count in plan.counts)
+    plan = due.plan
+    scans = [count_scan(warehouse, plan, count, due.sources.log, "") for count in plan.counts]
+    scans += [scan for count in due.outcomes.counts for scan in outcome_scans(warehouse, plan, count, due.sources, "")]
     reading = (replace(scan, into=None, keys={}) for scan in scans)  # a look may be read-only
     return [warehouse.estimate(s) for scan in reading for s in scan.statements(warehouse.dialect)]
 

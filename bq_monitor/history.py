@@ -12,6 +12,9 @@ from bq_monitor.timegrid import Window
 WINDOWS_OF_TREND = 12
 """How many windows that do not overlap a trend is told from, the newest one included."""
 
+WINDOWS_OF_VOLUME = 4
+"""From the mean of how many windows before, which do not overlap, a window's rows may have fallen."""
+
 
 class Series(NamedTuple):
     """What one series of verdicts is about; verdicts against different references make no series."""
@@ -50,6 +53,19 @@ class History:
     def before(self, series: Series, window: Window, n: int) -> list[tuple[datetime, Past]]:
         """At most `n` evaluated windows that end before `window` starts and do not overlap each other, newest first."""
         return list(_apart(self.series.get(series, {}), window, n))
+
+
+def rows_before(volumes: Mapping[tuple[Window, str], int], window: Window, version: str) -> float | None:
+    """Mean rows of the windows before one, at most `WINDOWS_OF_VOLUME` that do not overlap; None without any."""
+    edge = window.start
+    found: list[int] = []
+    for (earlier, of), n_rows in sorted(
+        volumes.items(), key=lambda item: (item[0][0].end, item[0][0].start), reverse=True
+    ):
+        if of == version and earlier.end <= edge and len(found) < WINDOWS_OF_VOLUME:
+            edge = earlier.start
+            found.append(n_rows)
+    return sum(found) / len(found) if found else None
 
 
 def _apart(windows: Mapping[Window, Past], newest: Window, n: int) -> Iterator[tuple[datetime, Past]]:

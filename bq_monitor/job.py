@@ -12,20 +12,25 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 
+from bq_monitor.alerts.outcomes import performance_events
+from bq_monitor.alerts.quality import quality_events
 from bq_monitor.alerts.rules import events_of
+from bq_monitor.checking import check_windows, quality_row
 from bq_monitor.config import MonitorConfig
-from bq_monitor.counting import expressions, store_counts, store_emptied
-from bq_monitor.due import Asked, affordable_plan
+from bq_monitor.counting import expressions, store_counts, store_emptied, store_outcomes
+from bq_monitor.due import Asked, Due, affordable_plan
+from bq_monitor.history import rows_before
 from bq_monitor.judging import WhyNot, judge_windows
 from bq_monitor.plan import Plan
 from bq_monitor.reference import FeatureReference
-from bq_monitor.results import RunResult, by_judgement, event_row, result_row, run_row
+from bq_monitor.results import RunResult, by_judgement, event_row, performance_row, result_row, run_row
 from bq_monitor.scan import digest
-from bq_monitor.stored import read_evidence
+from bq_monitor.scoring import score_windows
+from bq_monitor.stored import Evidence, read_answers, read_evidence
 from bq_monitor.timegrid import Window
 from bq_monitor.warehouse import open_warehouse
 from bq_monitor.warehouse.base import Relation, Row, Terms, Warehouse
-from bq_monitor.warehouse.schema import ALERT_EVENTS, DRIFT_RESULTS, RUNS, Table
+from bq_monitor.warehouse.schema import ALERT_EVENTS, DRIFT_RESULTS, PERFORMANCE_RESULTS, QUALITY_RESULTS, RUNS, Table
 
 WINDOWS_PER_CALL = 50
 """Windows that one call judges of those that were never judged: a backlog is worked off in bounded steps."""
@@ -115,25 +120,47 @@ def execute(
     labels = {"monitor": config.monitor, "run_key": run_id}
     seconds = deadline_seconds or config.budget.deadline_seconds
     warehouse.begin(Terms(seconds, config.budget.max_bytes_per_run, labels))
-    plan, relation = affordable_plan(warehouse, config, asked)
+    due = affordable_plan(warehouse, config, asked)
+    plan, relation = due.plan, due.sources.log
     progress = progress or (lambda step, done, total: None)
-    for i, count in enumerate(plan.counts):
-        progress("count", i, len(plan.counts))
-        store_counts(warehouse, plan, count, relation, run_id)
-    store_emptied(warehouse, plan, relation, run_id)
+    _count(warehouse, due, run_id, progress)
     evidence = read_evidence(warehouse, config, plan.judgements)
     results = judge_windows(
         config, plan.judgements, evidence, why_not=_why_not(config, relation), progress=partial(progress, "judge")
     )
+    checked = check_windows(
+        config, plan.judgements, evidence, why_not=_why_not(config, relation), arrived=due.outcomes.by_window,
+        before=_rows_before(plan, evidence),
+    )  # fmt: skip
+    scored = score_windows(config, due.outcomes.judgements, read_answers(warehouse, config, due.outcomes.judgements))
     events = [event for found in by_judgement(results).values() for event in events_of(found, config, evidence.history)]
     outcome = RunResult(
-        config.monitor, run_id, asked.as_of, tuple(results), tuple(events),
+        config.monitor, run_id, asked.as_of, tuple(results), (*events, *performance_events(scored), *quality_events(checked)),
         sum(count.n_granules for count in plan.counts) + len(plan.emptied), warehouse.spent, time.monotonic() - clock,
-        plan.n_windows_left, plan.is_backfill,
+        plan.n_windows_left, plan.is_backfill, tuple(scored), tuple(checked),
     )  # fmt: skip
-    if plan.judgements or plan.moves_watermark:
-        warehouse.commit(_rows(plan, outcome, started), key=_commit_key(plan))
+    if plan.judgements or due.outcomes.judgements or plan.moves_watermark:
+        warehouse.commit(_rows(plan, outcome, started), key=_commit_key(due))
     return outcome
+
+
+def _count(warehouse: Warehouse, due: Due, run_id: str, progress: Progressed) -> None:
+    """Store the counts that are due: of the features, then of answers and outcomes."""
+    plan, n_counts = due.plan, len(due.plan.counts) + len(due.outcomes.counts)
+    for i, count in enumerate(plan.counts):
+        progress("count", i, n_counts)
+        store_counts(warehouse, plan, count, due.sources.log, run_id)
+    store_emptied(warehouse, plan, due.sources.log, run_id)
+    for i, answers in enumerate(due.outcomes.counts, start=len(plan.counts)):
+        progress("count", i, n_counts)
+        store_outcomes(warehouse, plan, answers, due.sources, run_id)
+
+
+def _rows_before(plan: Plan, evidence: Evidence) -> dict[tuple[Window, str], float]:
+    """How many rows the windows before each had, those judged in this run included."""
+    volumes = {**evidence.volumes, **{(j.window, j.model_version): j.n_rows for j in plan.judgements}}
+    found = {key: rows_before(volumes, *key) for key in {(j.window, j.model_version) for j in plan.judgements}}
+    return {key: rows for key, rows in found.items() if rows is not None}
 
 
 def _why_not(config: MonitorConfig, relation: Relation) -> WhyNot:
@@ -152,11 +179,15 @@ def _rows(plan: Plan, outcome: RunResult, started: datetime) -> dict[Table, list
     finished = datetime.now(UTC)
     return {
         DRIFT_RESULTS: [result_row(result, outcome, finished) for result in outcome.results],
+        QUALITY_RESULTS: [quality_row(result, outcome, finished) for result in outcome.quality],
+        PERFORMANCE_RESULTS: [performance_row(result, outcome, finished) for result in outcome.performance],
         ALERT_EVENTS: [event_row(event, outcome, finished) for event in outcome.events],
         RUNS: [run_row(plan, outcome, started, finished)],
     }
 
 
-def _commit_key(plan: Plan) -> str:
+def _commit_key(due: Due) -> str:
+    plan = due.plan
     judged = sorted((judgement.verdict_key, judgement.supersedes) for judgement in plan.judgements)
+    judged += sorted((judgement.verdict_key, judgement.supersedes) for judgement in due.outcomes.judgements)
     return "commit-" + digest([plan.config.monitor, plan.is_backfill, judged, plan.watermark])

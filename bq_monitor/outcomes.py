@@ -23,6 +23,8 @@ N_PREDICTED, N_OUTCOMES = 10, 4
 """In how many parts predictions and outcomes of a regression are told apart."""
 MAX_CLASSES = 50
 OTHER_CLASS = "(other)"
+JOINT = "joint:"
+"""What stands before the name of a feature that is counted by outcome."""
 _POSITIVE_TEXTS = ("1", "true", "True", "yes", "Yes", "Y", "positive")
 
 
@@ -149,6 +151,14 @@ def _part(number: str, name: str, n_edges: int) -> str:
     """In which part a number lies, as text."""
     cuts = " ".join(f"WHEN {number} < @{name}_{i} THEN '{i}'" for i in range(n_edges))
     return f"CASE WHEN {number} IS NULL OR IS_NAN({number}) THEN NULL {cuts} ELSE '{n_edges}' END"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a run reads: the log, and the table of labels, if there is one."""
+
+    log: Relation
+    labels: Relation | None = None
 
 
 @dataclass(frozen=True)

@@ -373,6 +373,7 @@ class Planner:
             features,
             names,
             promoted,
+            config.quality.model_dump(mode="json", exclude_none=True),
         ]
 
     def _counts(

@@ -44,7 +44,7 @@ class Arrived:
     def identity(self) -> str:
         """What makes counts of these rows the same."""
         newest = self.newest_label_at.timestamp() if self.newest_label_at else None
-        return f"{self.n_rows}:{self.n_labelled}:{self.n_labels}:{self.n_contradictory}:{newest}"
+        return f"{self.n_rows}:{self.n_labelled}:{self.n_labels}:{self.n_contradictory}:{newest}:{self.n_ids}"
 
     @property
     def n_duplicates(self) -> int:
@@ -62,9 +62,10 @@ Arrivals = Mapping[tuple[datetime, str], Arrived]
 
 @dataclass(frozen=True)
 class StoredArrival:
-    """What had come of a granule when it was counted, and when that was written."""
+    """What had come of a granule when it was counted: the moment it was counted for, and when that was written."""
 
     arrived: Arrived
+    known_at: datetime
     computed_at: datetime
 
 
@@ -142,13 +143,18 @@ class OutcomePlanner:
 
     def look_from(self, windows: Sequence[Window], stored: OutcomesStored) -> datetime | None:
         """From when on it must be looked at what has arrived: what was never counted, and what may still change."""
-        open_from = self.config.window.restate.before(self.planner.as_of, self.grid.zone)
+        settled = {
+            granule for (_, granule), found in stored.arrivals.items() if self._is_settled(granule, found.known_at)
+        }
+        granules = {granule for window in windows for granule in self.grid.granules(window)}
+        return min(granules if self.planner.backfill else granules - settled, default=None)
+
+    def _is_settled(self, granule: datetime, known_at: datetime) -> bool:
+        """Whether at a moment all that will come of a granule had come, and `restate` more had passed."""
+        open_from = self.config.window.restate.before(known_at, self.grid.zone)
         if self.matures_after is not None:
             open_from = self.matures_after.before(open_from, self.grid.zone)
-        known = {granule for _, granule in stored.arrivals}
-        granules = {granule for window in windows for granule in self.grid.granules(window)}
-        due = (g for g in granules if g not in known or self.grid.next(g) > open_from)
-        return min(granules, default=None) if self.planner.backfill else min(due, default=None)
+        return self.grid.next(granule) <= open_from
 
     def plan(
         self, windows: Sequence[Window], seen: Arrivals, looked_from: datetime | None, stored: OutcomesStored
@@ -227,17 +233,18 @@ class OutcomePlanner:
     def _counts(
         self, reference: Reference, needed: Sequence[datetime], arrivals: Arrivals, stored: OutcomesStored
     ) -> list[OutcomeCount]:
-        """The stretches of neighbouring granules of which something else had arrived when they were counted."""
+        """The stretches of granules of which something else had arrived when they were counted; empty ones do not end a stretch."""
         version = self.planner.version_in_log(reference)
         stretches: list[dict[datetime, Arrived]] = []
-        last: datetime | None = None
+        going_on = False
         for granule in needed:
             now, then = arrivals.get((granule, version)), stored.arrivals.get((reference.reference_id, granule))
-            gone = now is None and then is not None and then.arrived.n_rows > 0
-            if gone or (now is not None and (then is None or then.arrived.identity != now.identity)):
-                if last is None or self.grid.next(last) != granule:
-                    stretches.append({})
-                stretches[-1][granule], last = now or Arrived(n_ids=0), granule
+            is_gone = now is None and then is not None and then.arrived.n_rows > 0
+            is_stale = is_gone or (now is not None and (then is None or then.arrived.identity != now.identity))
+            if is_stale:
+                stretches += [] if going_on else [{}]
+                stretches[-1][granule] = now or Arrived(n_ids=0)
+            going_on = is_stale or (going_on and now is None)
         return [self._count(reference, stretch, stored) for stretch in stretches]
 
     def _count(

@@ -14,13 +14,16 @@ from bq_monitor.history import Series
 from bq_monitor.measure.divergence import Divergences
 from bq_monitor.measure.explanation import sentence
 from bq_monitor.measure.verdict import Verdict, dataset_drifted, share_drifted
+from bq_monitor.outcome_results import PerformanceResult
 from bq_monitor.plan import Judgement, Plan
 from bq_monitor.timegrid import Window
 from bq_monitor.warehouse.base import JobStats, Row
-from bq_monitor.warehouse.schema import DRIFT_RESULTS
+from bq_monitor.warehouse.schema import DRIFT_RESULTS, PERFORMANCE_RESULTS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bq_monitor.checking import QualityResult
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class RunResult:
     duration_seconds: float
     n_windows_left: int = 0
     is_backfill: bool = False
+    performance: tuple[PerformanceResult, ...] = ()
+    quality: tuple[QualityResult, ...] = ()
 
     @property
     def windows(self) -> list[Window]:
@@ -119,13 +124,26 @@ def result_row(result: DriftResult, outcome: RunResult, computed_at: datetime) -
     return {column.name: known[column.name] for column in DRIFT_RESULTS.columns}
 
 
+def performance_row(result: PerformanceResult, outcome: RunResult, computed_at: datetime) -> Row:
+    judgement, measured = result.judgement, result.measured
+    lower, upper = result.bounds
+    known = {
+        **vars(result), "monitor": outcome.monitor, "model_version": judgement.model_version, "run_id": outcome.run_id,
+        "computed_at": computed_at, "reference_id": judgement.reference.reference_id if judgement.reference else None,
+        "window_start": judgement.window.start, "window_end": judgement.window.end, "verdict_key": judgement.verdict_key,
+        "is_provisional": judgement.is_provisional, "value": measured.value, "lower": lower, "upper": upper, "bound": measured.bound,
+        "n": measured.n, "confusion": list(result.confusion), "bins": list(result.bins),
+    }  # fmt: skip
+    return {column.name: known[column.name] for column in PERFORMANCE_RESULTS.columns}
+
+
 def event_row(event: Event, outcome: RunResult, computed_at: datetime) -> Row:
     judgement = event.judgement
     return {
         "monitor": outcome.monitor, "model_version": judgement.model_version, "run_id": outcome.run_id, "computed_at": computed_at,
         "window_start": judgement.window.start, "window_end": judgement.window.end, "segment": event.segment, "feature": event.feature,
         "baseline": event.baseline, "verdict_key": judgement.verdict_key, "kind": event.kind, "severity": event.severity, "message": event.message,
-        "notify": not outcome.is_backfill,
+        "notify": event.notify and not outcome.is_backfill,
     }  # fmt: skip
 
 

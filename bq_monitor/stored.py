@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 import numpy as np
 
 from bq_monitor.config import MonitorConfig
-from bq_monitor.history import WINDOWS_OF_TREND, History, Past, Series
+from bq_monitor.history import WINDOWS_OF_TREND, WINDOWS_OF_VOLUME, History, Past, Series
 from bq_monitor.measure.histogram import Histogram
 from bq_monitor.measure.restlessness import Restlessness, restlessness
 from bq_monitor.measure.verdict import Compared
 from bq_monitor.plan import Judgement
+from bq_monitor.plan_outcomes import OutcomeJudgement
 from bq_monitor.reference import FeatureReference, Reference
-from bq_monitor.scan import histogram_from_row, scan_definition_id
+from bq_monitor.scan import histogram_from_row, outcome_definition_id, scan_definition_id
 from bq_monitor.timegrid import Window
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Row, Warehouse
@@ -27,7 +28,8 @@ CURRENT = ""
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything stored that verdicts are made of: `sums` of the windows, `restless` by reference and feature, `history`.
+    """Everything stored that verdicts are made of: `sums` of the windows, `restless` by reference and feature, `history`, `volumes`
+    (rows of earlier windows, by model version).
 
     `compared`, where it is not None, keeps what was measured by judgement, segment, feature and baseline: for other rules to judge again.
     """
@@ -35,6 +37,7 @@ class Evidence:
     sums: Sums = field(default_factory=dict)
     restless: Mapping[tuple[str, str], Restlessness | None] = field(default_factory=dict)
     history: History = field(default_factory=History)
+    volumes: Mapping[tuple[Window, str], int] = field(default_factory=dict)
     compared: dict[tuple[int, str, str, str], Compared] | None = None
 
     def histogram(self, index: int, side: str, feature: FeatureReference, segment: str = "all") -> Histogram | None:
@@ -55,6 +58,7 @@ def read_evidence(warehouse: Warehouse, config: MonitorConfig, judgements: Seque
         read_sums(warehouse, config, judgements),
         read_restlessness(warehouse, config, judgements),
         read_history(warehouse, config, judgements),
+        read_volumes(warehouse, config, judgements),
     )
 
 
@@ -74,6 +78,20 @@ def read_sums(warehouse: Warehouse, config: MonitorConfig, judgements: Sequence[
     found: dict[tuple[int, str], dict[tuple[str, str], Row]] = {}
     for row in warehouse.query(statements.windows(warehouse, config.monitor, scan_definition_id(config), asked)):
         found.setdefault(sides[int(row["window_id"])], {})[row["segment"], row["feature"]] = row
+    return found
+
+
+def read_answers(
+    warehouse: Warehouse, config: MonitorConfig, judgements: Sequence[OutcomeJudgement]
+) -> dict[int, list[Row]]:
+    """The summed counts by outcome and prediction of windows, by the index of the judgement."""
+    asked = [_asked(i, j.reference, j.window) for i, j in enumerate(judgements) if j.reference is not None]
+    if not asked:
+        return {}
+    found: dict[int, list[Row]] = {}
+    statement = statements.answers(warehouse, config.monitor, outcome_definition_id(config), asked)
+    for row in warehouse.query(statement):
+        found.setdefault(int(row["window_id"]), []).append(row)
     return found
 
 
@@ -115,12 +133,30 @@ def _of_days(feature: FeatureReference, rows: Sequence[Row], config: MonitorConf
     return restlessness(np.array([coarse.counts(histogram) for histogram in days.values()]), coarse.special)
 
 
-def read_history(warehouse: Warehouse, config: MonitorConfig, judgements: Sequence[Judgement]) -> History:
-    """The verdicts that stand for the windows before and among these."""
+def read_volumes(
+    warehouse: Warehouse, config: MonitorConfig, judgements: Sequence[Judgement]
+) -> dict[tuple[Window, str], int]:
+    """The rows of the windows before and among these."""
+    start, end = _stretch(config, judgements, WINDOWS_OF_VOLUME)
+    rows = warehouse.query(statements.volumes(warehouse, config.monitor, start, end))
+    return {
+        (Window(_utc(row["window_start"]), _utc(row["window_end"])), row["model_version"]): int(row["n_rows"])
+        for row in rows
+    }
+
+
+def _stretch(config: MonitorConfig, judgements: Sequence[Judgement], n_before: int) -> tuple[datetime, datetime]:
+    """From so many windows before the first of these, which do not overlap, to the end of the last."""
     grid = config.window.grid
     start, end = min(j.window.start for j in judgements), max(j.window.end for j in judgements)
-    for _ in range(max(WINDOWS_OF_TREND, config.detection.confirm.n)):
+    for _ in range(n_before):
         start = grid.every.before(grid.length.before(start, grid.zone), grid.zone)  # so far apart at most
+    return start, end
+
+
+def read_history(warehouse: Warehouse, config: MonitorConfig, judgements: Sequence[Judgement]) -> History:
+    """The verdicts that stand for the windows before and among these."""
+    start, end = _stretch(config, judgements, max(WINDOWS_OF_TREND, config.detection.confirm.n))
     return History.of(_entry(row) for row in warehouse.query(statements.history(warehouse, config.monitor, start, end)))
 
 

@@ -14,7 +14,9 @@ _MARKS = {"event": "!", "drift": "x", "ok": ".", "not_evaluated": " "}
 
 if TYPE_CHECKING:
     from bq_monitor.comparison import Comparison
+    from bq_monitor.comparison_outcomes import PerformanceComparison
     from bq_monitor.demo import DemoResult
+    from bq_monitor.measure.measured import Measured
     from bq_monitor.reference import Reference
     from bq_monitor.replay import Replayed
     from bq_monitor.results import DriftResult, RunResult
@@ -172,6 +174,80 @@ def comparison_table(result: Comparison) -> TextTable:
     ]  # fmt: skip
     title = f"{result.n_baseline:,} baseline rows, {result.n_current:,} current rows"
     return TextTable(title, ("column", "role", "kind", "status", "drift score", "JS distance", "PSI", "reason"), rows)
+
+
+def comparison_tables(result: Comparison) -> list[TextTable]:
+    """The columns; then, where there are any, the segments and how well answers came true."""
+    tables = [comparison_table(result)]
+    if result.segments:
+        tables.append(_segments_table(result))
+    if result.performance and result.performance.baseline:
+        tables.append(_performance_table(result.performance))
+    return tables
+
+
+def _segments_table(result: Comparison) -> TextTable:
+    rows = []
+    for item in result.segments:
+        found = item.to_dict(result.alpha)
+        accuracy = (item.performance or {}).get("accuracy") or (item.performance or {}).get("mae")
+        sizes = (f"{item.n_baseline:,}", f"{item.n_current:,}")
+        told = _with_bounds(accuracy, result.alpha) if accuracy else ""
+        rows.append((item.segment, *sizes, item.status, ", ".join(item.drifted), told, found["reason"] or ""))
+    head = ("segment", "baseline rows", "current rows", "status", "drifted", "accuracy or mae", "reason")
+    return TextTable("Segments", head, rows)
+
+
+def _performance_table(found: PerformanceComparison) -> TextTable:
+    rows = []
+    for name, before in found.baseline.items():
+        now, expected = found.current.get(name), found.estimated.get(name)
+        told = (_with_bounds(now, found.alpha) if now else "", _number(expected.value) if expected else "")
+        rows.append((name, _number(before.value), *told))
+    title = f"Performance: {found.status}" + (f" ({found.reason})" if found.reason else "")
+    return TextTable(title, ("metric", "baseline", "current", "estimated"), rows)
+
+
+def _with_bounds(measured: Measured, alpha: float) -> str:
+    """`0.812 (0.801 .. 0.823)`; why there is none in brackets."""
+    if measured.value is None:
+        return f"({measured.reason})"
+    lower, upper = measured.bounds(alpha)
+    return _number(measured.value) + (
+        f" ({lower:.3f} .. {upper:.3f})" if lower is not None and upper is not None else ""
+    )
+
+
+_SHIFTS = {
+    "none": "neither the inputs nor what follows from them moved",
+    "covariate": "covariate: the inputs moved, what follows from them did not",
+    "prior": "prior: the outcome became more or less frequent, alike for all inputs",
+    "concept": "concept: the same inputs lead to other outcomes",
+    "concept and covariate": "concept and covariate: the inputs moved, and the same ones lead to other outcomes",
+}
+
+
+def comparison_lines(result: Comparison) -> list[str]:
+    """What is said below the tables: notes, the kind of shift, alerts, the health with its parts, and the verdict, last."""
+    lines = [f"note: {note}" for note in result.notes]
+    if result.performance and not result.performance.baseline:
+        lines.append(f"performance: not evaluated: {result.performance.reason}")
+    if result.shift is not None:
+        lines.append(f"shift: {_SHIFTS[result.shift]}")
+    if result.classifier is not None:
+        auc = (
+            f"ROC AUC {result.classifier.roc_auc:.3f}"
+            if result.classifier.roc_auc is not None
+            else result.classifier.reason
+        )
+        lines.append(f"classifier test: {result.classifier.status} ({auc})")
+    lines += [f"{alert['severity']}: {alert['message']}" for alert in result.alerts()]
+    if result.health is not None:
+        lines.append(f"health: {result.health} of 100")
+        lines += [f"  {part.part}: {part.score} (weight {part.weight}; {part.why})" for part in result.health_parts
+                  if part.score is not None]  # fmt: skip
+    unsure = " in what could be evaluated" if result.not_evaluated else ""
+    return [*lines, "drift" if result.drift_detected else f"no drift{unsure}"]
 
 
 def demo_table(result: DemoResult) -> TextTable:

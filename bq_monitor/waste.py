@@ -9,8 +9,9 @@ from functools import cached_property
 
 from bq_monitor.budget import MIN_BILLED_BYTES, billed, price
 from bq_monitor.config import MonitorConfig
-from bq_monitor.due import scan_sizes
+from bq_monitor.due import Due, scan_sizes
 from bq_monitor.findings import Findings
+from bq_monitor.outcomes import Sources
 from bq_monitor.plan import BEGINNING, Count, Plan
 from bq_monitor.reference import Reference
 from bq_monitor.scan import log_scan
@@ -105,7 +106,7 @@ class Gauge:
         if self.reference is None:
             return self._look(start, end)
         plan = Plan(self.config, self.now, (Count(self.reference, start, end, 1, 0),), (), ())
-        return Reading(tuple(size or 0 for size in scan_sizes(self.warehouse, plan, self.relation)))
+        return Reading(tuple(size or 0 for size in scan_sizes(self.warehouse, Due(plan, Sources(self.relation)))))
 
     def _look(self, start: datetime, end: datetime) -> Reading:
         look = log_scan(self.config, self.relation, start, end).granules(self.warehouse.dialect)

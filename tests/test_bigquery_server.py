@@ -186,8 +186,8 @@ def test_a_new_day_costs_what_that_day_holds(captured: Lab) -> None:
     """The partition of the log is pruned: one more day reads its own rows, whatever the length of the log."""
     captured.settings["window"] = {**WEEKLY, "every": "1d", "timezone": "UTC"}
     captured.run("2026-01-18")
-    plan, relation = make_plan(captured.warehouse, captured.config(), Asked(datetime(2026, 1, 19, tzinfo=UTC)))
-    expected = estimate_bytes(captured.warehouse, plan, relation)
+    due = make_plan(captured.warehouse, captured.config(), Asked(datetime(2026, 1, 19, tzinfo=UTC)))
+    expected = estimate_bytes(captured.warehouse, due)
     captured.run("2026-01-19")
     scans = [item for item in captured.server.queries() if item.params["labels"]["step"] == "scan-histograms"]
     actual = captured.server.jobs[scans[-1].job_id].outcome

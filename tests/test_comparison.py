@@ -119,7 +119,8 @@ def test_the_report_has_the_documented_structure(rng: np.random.Generator) -> No
     report = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert {key: type(value) for key, value in report.items()} == {
         "schema_version": int, "drift_detected": bool, "share_drifted": float, "n_baseline": int, "n_current": int, "features": list,
-        "prediction": dict, "performance": type(None), "concept": type(None), "quality": dict, "alerts": list, "health": int,
+        "prediction": dict, "performance": type(None), "concept": type(None), "shift": type(None), "segments": list,
+        "classifier_test": type(None), "quality": dict, "alerts": list, "health": int, "health_parts": list, "notes": list,
     }  # fmt: skip
     assert (report["schema_version"], report["drift_detected"], report["n_baseline"]) == (1, True, 400)
     entries = {entry["feature"]: entry for entry in report["features"]}

@@ -15,23 +15,31 @@ from bq_monitor.measure.verdict import Verdict, dataset_drifted, share_drifted
 
 if TYPE_CHECKING:
     from bq_monitor.plan import Judgement
+    from bq_monitor.plan_outcomes import OutcomeJudgement
     from bq_monitor.results import DriftResult
 
 Severity = Literal["info", "warning", "critical"]
-Kind = Literal["drift", "prediction_drift", "slow_drift", "dataset_drift"]
+Kind = Literal[
+    "drift", "prediction_drift", "slow_drift", "dataset_drift",
+    "performance", "estimated_performance", "business", "accuracy_drift", "concept_drift", "fairness", "quality",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something a run found: a row of `alert_events`. `feature` is None for what concerns the whole window."""
+    """Something a run found: a row of `alert_events`. `feature` (or measure) is None for what concerns the whole window.
 
-    judgement: Judgement
+    `notify`: whether it is news; what was said of the same window before is not.
+    """
+
+    judgement: Judgement | OutcomeJudgement
     kind: Kind
     severity: Severity
     message: str
     feature: str | None = None
     segment: str = "all"
     baseline: str = "training"
+    notify: bool = True
 
 
 def events_of(results: Sequence[DriftResult], config: MonitorConfig, history: History) -> list[Event]:

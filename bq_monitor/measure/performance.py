@@ -38,7 +38,7 @@ __all__ = [
 METRICS: Mapping[Task, tuple[str, ...]] = {
     "binary": (
         "accuracy", "precision", "recall", "f1", "f1_macro", "f1_weighted", "balanced_accuracy", "roc_auc", "pr_auc",
-        "log_loss", "brier", "ece",
+        "log_loss", "brier", "ece", "outcome_rate", "calibration_gap",
     ),
     "multiclass": (
         "accuracy", "precision_macro", "recall_macro", "precision_weighted", "recall_weighted", "f1_macro", "f1_weighted",
@@ -62,6 +62,8 @@ def performance(answers: Answers) -> dict[str, Measured]:
     | roc_auc, pr_auc, ece | 0..1 | see `roc_auc`, `average_precision`, `ece` | no score; one class |
     | log_loss | 0..34.6 nats | mean of -ln(probability given to what came true) | no score |
     | brier | 0..1 | mean of (score - outcome)^2 | no score |
+    | outcome_rate | 0..1 | share of what came true that is positive | - |
+    | calibration_gap | -1..1 | mean of score - outcome: above 0, too much was promised | no score |
     | mse, rmse, mae, mape | 0.. | mean squared, its root, mean absolute, mean absolute error / abs(y) where y is not 0 | - |
     | r2 | ..1 | 1 - mse / variance of y | y does not vary |
     | bias | any | mean of prediction - y | - |
@@ -172,6 +174,7 @@ def _of_positive(known: Answers, classes: list[str], matrix: Floats) -> dict[str
         "precision": share_of(right, said, "nothing was predicted positive"),
         "recall": share_of(right, true, "nothing positive came true"),
         "f1": f1,
+        "outcome_rate": share_of(true, n_rows, NO_OUTCOME),
         **_of_score(known),
     }
 
@@ -179,15 +182,25 @@ def _of_positive(known: Answers, classes: list[str], matrix: Floats) -> dict[str
 def _of_score(known: Answers) -> dict[str, Measured]:
     score = known.total("score")
     if score is None:
-        return {name: undefined(NO_SCORE) for name in ("roc_auc", "pr_auc", "log_loss", "brier")}
+        return {name: undefined(NO_SCORE) for name in ("roc_auc", "pr_auc", "log_loss", "brier", "calibration_gap")}
     positives = positive_counts(known, "score")
     negatives = regular_counts(score) - positives
+    brier = _brier(known, score, positives, negatives)
     return {
         "roc_auc": roc_auc(positives, negatives),
         "pr_auc": average_precision(positives, negatives),
         "log_loss": mean_of(known.total("log_loss"), NO_SCORE),
-        "brier": _brier(known, score, positives, negatives),
+        "brier": brier,
+        "calibration_gap": _calibration_gap(mean_of(score, NO_SCORE), brier, int(positives.sum())),
     }
+
+
+def _calibration_gap(mean_score: Measured, brier: Measured, n_positive: int) -> Measured:
+    """Mean of (score - outcome): exact, and its error too, as the mean of its squares is the Brier score."""
+    if mean_score.value is None or brier.value is None:
+        return undefined(mean_score.reason or brier.reason or NO_SCORE, mean_score.n)
+    gap, n = mean_score.value - n_positive / brier.n, brier.n
+    return Measured(gap, n, sqrt(max(0.0, brier.value - gap**2) / n) or None)
 
 
 def _brier(known: Answers, score: Histogram, positives: Counts, negatives: Counts) -> Measured:

@@ -189,6 +189,7 @@ ARRIVALS = Table(
         Column("n_contradictory", "INT64", "Rows whose labels contradict each other; they have no outcome."),
         Column("newest_label_at", "TIMESTAMP", "When the newest label came; NULL where that is not said."),
         Column("ages", "ARRAY<STRUCT<days INT64, n INT64>>", "Rows whose outcome was known within so many days."),
+        Column("known_at", "TIMESTAMP", "The moment it was counted for: labels that came later did not count."),
         Column("data_version", "STRING", "Identity of the counting of this granule in outcome_histograms."),
         _COMPUTED, _RUN,
     ),
@@ -287,7 +288,8 @@ ALERT_EVENTS = Table(
         _MONITOR, _VERSION, _RUN, _COMPUTED, *_WINDOW, _SEGMENT, _FEATURE,
         Column("baseline", "STRING", "What the window was compared with."),
         Column("verdict_key", "STRING", "The verdict that raised the event."),
-        Column("kind", "STRING", "drift, prediction_drift, slow_drift or dataset_drift."),
+        Column("kind", "STRING", "drift, prediction_drift, slow_drift, dataset_drift, performance, estimated_performance, business, "
+               "accuracy_drift, concept_drift, fairness or quality."),
         Column("severity", "STRING", "info, warning or critical."),
         Column("message", "STRING", "One sentence for people."),
         Column("notify", "BOOL", "Whether anybody is to be told; false for what a backfill found."),
@@ -343,7 +345,7 @@ def _latest(name: str, table: Table, description: str) -> View:
 
 
 VIEWS = (
-    _latest("production_histograms_latest", PRODUCTION_HISTOGRAMS, "The newest counts of each granule; superseded ones stay in production_histograms."),
+    _latest("production_histograms_latest", PRODUCTION_HISTOGRAMS, "The newest counts of each granule; others stay in production_histograms."),
     _latest("arrivals_latest", ARRIVALS, "What had arrived of each granule when its answers were last counted."),
     _latest("outcome_histograms_latest", OUTCOME_HISTOGRAMS, "The newest counts of each granule by outcome and prediction."),
     _latest("performance_latest", PERFORMANCE_RESULTS, "The newest judgement of each window's answers, by segment."),

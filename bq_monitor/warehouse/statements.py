@@ -84,6 +84,12 @@ def history(names: Names, monitor: str, start: datetime, end: datetime) -> State
     return _read(names, "history", params)
 
 
+def volumes(names: Names, monitor: str, start: datetime, end: datetime) -> Statement:
+    """The rows of the windows that end in `(start, end]`."""
+    params = {"monitor": Param("STRING", monitor), "start": Param("TIMESTAMP", start), "end": Param("TIMESTAMP", end)}
+    return _read(names, "volumes", params)
+
+
 def days(names: Names, monitor: str, scan_definition_id: str, start: datetime, end: datetime) -> Statement:
     """The stored counts of `[start, end)`, granule by granule."""
     return _read(names, "days", _counts_params(monitor, scan_definition_id, start, end))

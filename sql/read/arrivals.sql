@@ -11,6 +11,7 @@ SELECT
   a.n_contradictory AS n_contradictory,
   a.newest_label_at AS newest_label_at,
   a.ages AS ages,
+  a.known_at AS known_at,
   a.computed_at AS computed_at
 FROM {{ table("arrivals_latest") }} AS a
 WHERE a.monitor = @monitor

@@ -157,5 +157,5 @@ SELECT
 FROM (SELECT * FROM number_rows UNION ALL SELECT * FROM label_rows) AS m
 JOIN (SELECT UNNEST($features, recursive := true)) AS f ON f.position = m.position
 {% if not into %}
-ORDER BY granule, segment{{ cell }}, feature
+ORDER BY granule, segment{{ ", outcome NULLS FIRST, predicted NULLS FIRST" if cells }}, feature
 {% endif %}

@@ -14,6 +14,7 @@ SELECT
   a.n_contradictory AS n_contradictory,
   a.newest_label_at AS newest_label_at,
   a.ages AS ages,
+  a.known_at AS known_at,
   a.data_version AS data_version,
   a.computed_at AS computed_at,
   a.run_id AS run_id

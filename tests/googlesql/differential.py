@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -23,15 +24,22 @@ if TYPE_CHECKING:
     from tests.googlesql.server import GoogleSQL
 
 LOGS = "proj-1.ds.logs"
+LABELS = "proj-1.ds.labels"
 MOMENTS = ("mean", "second_moment")
+
+
+def seeded(seed: int) -> random.Random:
+    """Draws for rows of mixed types."""
+    return random.Random(seed)  # noqa: S311 - test data
 
 
 @dataclass(frozen=True)
 class Log:
-    """A log table: columns with GoogleSQL types, rows as dictionaries."""
+    """A table of a user: columns with GoogleSQL types, rows as dictionaries."""
 
     columns: Mapping[str, str]
     rows: Sequence[Row]
+    name: str = LOGS
 
     @classmethod
     def of_values(cls, name: str, kind: str, values: Sequence[Any]) -> Log:
@@ -39,11 +47,11 @@ class Log:
 
     @property
     def bigquery(self) -> Relation:
-        return Relation(f"`{LOGS}`", self.columns, "logs")
+        return Relation(f"`{self.name}`", self.columns, self.name.rpartition(".")[2])
 
     @property
     def tables(self) -> dict[str, Mapping[str, str]]:
-        return {LOGS: self.columns}
+        return {self.name: self.columns}
 
     def in_duckdb(self, warehouse: DuckDBWarehouse, name: str = "log") -> Relation:
         """The rows as a table of DuckDB, value for value (no CSV, no pandas on the way)."""
@@ -90,6 +98,20 @@ def google_rows(googlesql: GoogleSQL, asked: Scan, log: Log) -> list[Row]:
 
 def duckdb_rows(warehouse: DuckDBWarehouse, asked: Scan) -> list[Row]:
     return [row for statement in asked.statements("duckdb") for row in warehouse.query(statement)]
+
+
+def both_answers(
+    googlesql: GoogleSQL, warehouse: DuckDBWarehouse, make: Callable[..., Sequence[Statement]], *logs: Log
+) -> tuple[list[Row], list[Row]]:
+    """What statements over some tables answer in Google's evaluator, and in DuckDB; `make(dialect, *relations)` gives them."""
+    tables, contents = {log.name: log.columns for log in logs}, {log.name: log.rows for log in logs}
+    google = [
+        row
+        for statement in make("bigquery", *(log.bigquery for log in logs))
+        for row in googlesql.evaluate(statement.sql, tables, statement.params, contents)
+    ]
+    relations = [log.in_duckdb(warehouse, log.name.rpartition(".")[2]) for log in logs]
+    return google, [row for statement in make("duckdb", *relations) for row in warehouse.query(statement)]
 
 
 def assert_same_counts(googlesql: GoogleSQL, warehouse: DuckDBWarehouse, asked: Scan, log: Log) -> list[Row]:

@@ -101,7 +101,7 @@ def own_statements() -> list[Statement]:
         statements.references(names, "m"), statements.progress(names, "m", "k"), statements.stored(names, "m", "d", *span),
         statements.verdict_keys(names, "m", NOW), statements.windows(names, "m", "d", [window]), statements.month_cost(names, "m", NOW),
         statements.answers(names, "m", "d", [window]), statements.arrivals(names, "m", "d", *span), statements.settled(names, "m"),
-        statements.performance_keys(names, "m", NOW), statements.history(names, "m", NOW, NOW), statements.days(names, "m", "d", *span),
+        statements.performance_keys(names, "m", NOW), statements.volumes(names, "m", NOW, NOW), statements.history(names, "m", NOW, NOW), statements.days(names, "m", "d", *span),
         *(statements.insert(names, table, []) for table in TABLES),
     ]  # fmt: skip
 
@@ -142,7 +142,8 @@ def outcome_statements(kind: str, **labels: Any) -> list[Statement]:
     table = Relation(f"`{LABELS}`", LABEL_COLUMNS, "labels") if "table" in labels else None
     log = LOG if table else replace(LOG, columns={**COLUMNS, **LABEL_COLUMNS})
     outcomes, plain = outcomes_of(config, log, table, NOW), replace(log_scan(time=stretch()), relation=log)
-    stored = replace(stored_scan(), into=Names().table("outcome_histograms"), relation=log)
+    plan_keys = {**stored_scan().keys, "data_version": Param("STRING", "")}
+    stored = replace(stored_scan(), into=Names().table("outcome_histograms"), relation=log, keys=plan_keys)
     return [
         *answers_scan(stored, config, SCHEMES[kind], outcomes, ["region=EU", "region=EU & grade=A"]).statements("bigquery"),
         *joint_scan(stored, stored.features, config, SCHEMES[kind], outcomes).statements("bigquery"),

@@ -76,6 +76,7 @@ def test_binary_metrics_are_those_of_scikit_learn(seed: int, n: int) -> None:
     assert tuple(found) == METRICS["binary"]
     compare(found, {
         "accuracy": metrics.accuracy_score(outcome, predicted),
+        "outcome_rate": outcome.mean(), "calibration_gap": (score - outcome).mean(),
         "precision": metrics.precision_score(outcome, predicted),
         "recall": metrics.recall_score(outcome, predicted),
         "f1": metrics.f1_score(outcome, predicted),

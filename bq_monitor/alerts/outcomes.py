@@ -1,0 +1,74 @@
+"""Which numbers of answers and outcomes are worth an event, and the sentence that says it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bq_monitor.alerts.rules import Event, Kind, Severity
+from bq_monitor.concepts import CONCEPT, SHIFT
+from bq_monitor.outcome_results import PerformanceResult
+
+MAX_CONCEPTS = 3
+"""So many features are named when what follows from them moved; the rest are rows."""
+_SHARES = ("accuracy_js_divergence",)
+
+
+def performance_events(results: Sequence[PerformanceResult]) -> list[Event]:
+    """The events of windows, worst first within each: broken limits, accuracy drift, concept shift.
+
+    What rests on outcomes waits for them to mature; what does not is news only when a window is judged for the first time.
+    """
+    found = [*_limits(results), *_concepts(results)]
+    return sorted(
+        found, key=lambda event: (event.judgement.window, ("critical", "warning", "info").index(event.severity))
+    )
+
+
+def _limits(results: Sequence[PerformanceResult]) -> Iterator[Event]:
+    for result in results:
+        is_early = result.basis == "realised" and result.judgement.is_provisional
+        if result.status != "drift" or is_early or result.metric == SHIFT or result.metric.startswith(CONCEPT):
+            continue
+        kind, severity = _kind(result)
+        is_news = result.basis == "realised" or not result.judgement.supersedes
+        yield Event(result.judgement, kind, severity, _sentence(result), result.metric, result.segment, notify=is_news)
+
+
+def _kind(result: PerformanceResult) -> tuple[Kind, Severity]:
+    if result.metric.endswith(("_ratio", "_difference")):
+        return "fairness", "warning"
+    if result.metric in _SHARES:
+        return "accuracy_drift", "warning"
+    if result.basis == "realised":
+        return "performance", "critical"
+    if result.basis == "estimated":
+        return "estimated_performance", "warning"
+    return ("quality", "warning") if result.metric.startswith("latency") else ("business", "warning")
+
+
+def _sentence(result: PerformanceResult) -> str:
+    """What was found, how sure it is, and which limit it breaks."""
+    lower, upper = result.bounds
+    where = "" if result.segment == "all" else f"in {result.segment}: "
+    how = "estimated " if result.basis == "estimated" else ""
+    between = "" if lower is None or upper is None else f" (surely between {lower:.3g} and {upper:.3g})"
+    reference = "" if result.reference_value is None else f", {result.reference_value:.3g} in training"
+    n = result.n_labelled if result.basis == "realised" else result.n_rows
+    return f"{where}{how}{result.metric} is {result.measured.value:.3g}{between}{reference}; limit {result.rule}, n = {n:,}"
+
+
+def _concepts(results: Sequence[PerformanceResult]) -> Iterator[Event]:
+    """One event a window whose shift is one of concept, with the features that show it most."""
+    for result in results:
+        if result.metric != SHIFT or result.status != "drift" or result.judgement.is_provisional:
+            continue
+        moved = [
+            r
+            for r in results
+            if r.judgement is result.judgement and r.metric.startswith(CONCEPT) and r.status == "drift"
+        ]
+        worst = sorted(moved, key=lambda r: -(r.measured.value or 0.0))[:MAX_CONCEPTS]
+        told = "; ".join(r.explanation or r.metric for r in worst)
+        more = f"; and {len(moved) - len(worst)} more" if len(moved) > len(worst) else ""
+        message = f"{result.explanation}: {told}{more}" if told else str(result.explanation)
+        yield Event(result.judgement, "concept_drift", "critical", message, segment=result.segment)

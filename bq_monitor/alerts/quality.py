@@ -1,0 +1,20 @@
+"""Which checks of the data are worth an event: every one whose limit is broken. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from bq_monitor.alerts.rules import Event
+
+if TYPE_CHECKING:
+    from bq_monitor.checking import QualityResult
+
+
+def quality_events(results: Iterable[QualityResult]) -> list[Event]:
+    """One event a check that found something wrong, in the order of the results; the sentence is the check's own."""
+    return [
+        Event(result.judgement, kind="quality", severity="warning", message=check.explanation or check.name, feature=check.feature)
+        for result in results
+        if (check := result.check).status == "drift"
+    ]  # fmt: skip

@@ -1,0 +1,136 @@
+"""Whether what the outcome follows from has moved: features by outcome, in a window and in the reference. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from bq_monitor.config import MonitorConfig
+from bq_monitor.measure.concept import (
+    ConceptRule,
+    ConceptVerdict,
+    concept,
+    concept_sentence,
+    settle_concepts,
+    shift_kind,
+)
+from bq_monitor.measure.histogram import ORDERED, Counts, interval_name
+from bq_monitor.measure.measured import Measured, undefined
+from bq_monitor.measure.presets import PRESETS
+from bq_monitor.outcome_results import PerformanceResult
+from bq_monitor.outcomes import JOINT, Scheme
+from bq_monitor.plan_outcomes import OutcomeJudgement
+from bq_monitor.reference import FeatureReference
+from bq_monitor.scan import histogram_from_row
+from bq_monitor.segments import ALL
+from bq_monitor.warehouse.base import Row
+
+SHIFT = "shift"
+CONCEPT = "concept:"
+_WORDS = {
+    "none": "neither the inputs nor what follows from them moved",
+    "covariate": "covariate shift: the inputs moved, what follows from them did not",
+    "prior": "prior shift: the outcomes moved as a whole, as far as the inputs tell",
+    "concept": "concept shift: the same inputs now lead to other outcomes",
+    "concept and covariate": "concept shift: the same inputs now lead to other outcomes; the inputs moved too",
+}
+
+
+def concept_results(
+    config: MonitorConfig, judgement: OutcomeJudgement, scheme: Scheme, rows: Sequence[Row]
+) -> Iterator[PerformanceResult]:
+    """A row a feature (`concept:NAME`: the JS distance of P(outcome | feature)), and one that names the shift of the window."""
+    reference = judgement.reference
+    assert reference is not None  # noqa: S101 - there is a scheme
+    rule = ConceptRule(_threshold(config), config.alpha, config.detection.min_rows)
+    cells = [row for row in reference.cells if row["role"] == "joint"]
+    verdicts = {
+        feature.name: concept(
+            feature.coarse.names, _by_outcome(feature, cells, scheme), _by_outcome(feature, rows, scheme), rule,
+            ordered=feature.kind in ORDERED,
+        )
+        for feature in reference.features
+        if feature.role != "prediction"
+    }  # fmt: skip
+    settled = dict(zip(verdicts, settle_concepts(list(verdicts.values()), config.alpha), strict=True))
+    for name, verdict in settled.items():
+        yield _result(judgement, name, verdict, config)
+    yield _shift(judgement, list(settled.values()), config.alpha)
+
+
+def _threshold(config: MonitorConfig) -> float:
+    """The JS distance of P(outcome | feature) that matters: that of drift, where drift is decided by it, else the preset's."""
+    detection = config.detection
+    said = detection.threshold if detection.metric == "js_distance" else None
+    return said or PRESETS[detection.preset].js_distance
+
+
+def outcome_name(scheme: Scheme, outcome: str) -> str:
+    """What a person calls the outcome of a cell: the class, or the interval of a number."""
+    if scheme.task != "regression":
+        return outcome
+    edges = (None, *scheme.outcome_edges, None)
+    return interval_name((edges[int(outcome)], edges[int(outcome) + 1]))
+
+
+def _by_outcome(feature: FeatureReference, rows: Sequence[Row], scheme: Scheme) -> Mapping[str, Counts]:
+    """Coarse counts of a feature by known outcome."""
+    found: dict[str, Counts] = {}
+    for row in rows:
+        if row["feature"] == JOINT + feature.name and row["outcome"] is not None:
+            counts = feature.coarse.counts(histogram_from_row(row, feature.histogram.buckets))
+            name = outcome_name(scheme, row["outcome"])
+            found[name] = found.get(name, np.zeros_like(counts)) + counts
+    return found
+
+
+def _result(
+    judgement: OutcomeJudgement, feature: str, verdict: ConceptVerdict, config: MonitorConfig
+) -> PerformanceResult:
+    bins = tuple(
+        {
+            "bin": f"{item.bucket}: {item.outcome}",
+            "n": item.n_current,
+            "share": item.current_share,
+            "reference_share": item.baseline_share,
+        }
+        for item in verdict.buckets
+    )
+    told = concept_sentence(feature, verdict, config.labels.column if config.labels else "")
+    return PerformanceResult(
+        judgement, ALL, "realised", CONCEPT + feature, _measured(verdict), verdict.status, verdict.reason,
+        rule=f"max {_threshold(config):g}", p_adjusted=verdict.p_adjusted, alpha=config.alpha,
+        explanation=told if verdict.status == "drift" else None, bins=bins,
+        n_rows=judgement.arrived.n_rows, n_labelled=verdict.n_current,
+    )  # fmt: skip
+
+
+def _measured(verdict: ConceptVerdict) -> Measured:
+    if verdict.conditional is None:
+        return undefined(verdict.reason or "not evaluated", verdict.n_current)
+    return Measured(verdict.conditional, verdict.n_current, scale="none")
+
+
+def _shift(judgement: OutcomeJudgement, verdicts: Sequence[ConceptVerdict], alpha: float) -> PerformanceResult:
+    evaluated = [verdict for verdict in verdicts if verdict.status != "not_evaluated"]
+    n = judgement.arrived
+    if not evaluated:
+        reason = next((verdict.reason for verdict in verdicts if verdict.reason), "no features")
+        return PerformanceResult(
+            judgement,
+            ALL,
+            "realised",
+            SHIFT,
+            undefined(reason),
+            "not_evaluated",
+            reason,
+            n_rows=n.n_rows,
+            n_labelled=n.n_labelled,
+        )
+    kind = shift_kind(evaluated, alpha)
+    n_moved = sum(verdict.status == "drift" for verdict in evaluated)
+    return PerformanceResult(
+        judgement, ALL, "realised", SHIFT, Measured(float(n_moved), len(evaluated), scale="none"), "drift" if "concept" in kind else "ok",
+        explanation=_WORDS[kind], n_rows=n.n_rows, n_labelled=n.n_labelled,
+    )  # fmt: skip
