@@ -242,7 +242,7 @@ def run(config: Sequence[str], as_of: str | None, start: str | None, end: str | 
     for monitor in load_configs(list(config)):
         try:
             for outcome in _runs(monitor, as_of, (start, end) if start and end else None):
-                codes += [DRIFT if outcome.count("drift") else CLEAN]
+                codes += [DRIFT if outcome.has_findings else CLEAN]
                 codes += [NOT_EVALUATED if outcome.unevaluated_features else CLEAN]
                 printed.append(outcome.to_dict())
                 if not as_json:
@@ -264,13 +264,16 @@ def _runs(monitor: MonitorConfig, as_of: str | None, backfill: tuple[str, str] |
 
 
 def _print_run(outcome: RunResult) -> None:
-    if not outcome.results:
+    if not outcome.results and not outcome.performance:
         print(f"{outcome.monitor}: nothing due at {outcome.as_of:%Y-%m-%d %H:%M} UTC")
         return
-    from bq_monitor.tables import run_table
+    from bq_monitor.tables import performance_table, run_table
 
-    _print_table(run_table(outcome))
-    for event in outcome.events if len(outcome.windows) == 1 else ():
+    if outcome.results:
+        _print_table(run_table(outcome))
+    if outcome.performance:
+        _print_table(performance_table(outcome))
+    for event in outcome.events if len(outcome.windows) <= 1 else ():
         print(f"{event.severity}: {event.message}")
 
 
@@ -404,9 +407,10 @@ def demo(directory: str, as_json: bool) -> None:
 
 
 def _print_demo(result: DemoResult) -> None:
-    from bq_monitor.tables import demo_table
+    from bq_monitor.tables import demo_outcome_table, demo_table
 
     _print_table(demo_table(result))
+    _print_table(demo_outcome_table(result))
     print(
         f"A model trained on {result.n_training:,} loans of 1999-10 to 2003-09 (ROC AUC {result.roc_auc:.3f}, cross-validated)"
     )
@@ -415,6 +419,7 @@ def _print_demo(result: DemoResult) -> None:
         ("configuration", result.config),
         ("training data", result.training),
         ("prediction log", result.log),
+        ("outcomes", result.labels),
     ):
         print(f"{what}: {path}")
     print(

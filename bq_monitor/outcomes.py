@@ -128,7 +128,7 @@ class Scheme:
         if self.task == "multiclass":
             return {"score": score, "confidence": score}
         loss = (
-            f"CASE WHEN {outcome} IS NULL OR {score} IS NULL OR IS_NAN({score}) THEN NULL "
+            f"CASE WHEN {outcome} IS NULL OR {score} IS NULL OR IS_NAN({score}) OR {score} < 0 OR {score} > 1 THEN NULL "
             f"WHEN {outcome} = @label_positive THEN CASE WHEN {score} > {CLIP} THEN -LN({score}) ELSE -LN({CLIP}) END "
             f"WHEN 1 - {score} > {CLIP} THEN -LN(1 - {score}) ELSE -LN({CLIP}) END"
         )
@@ -228,7 +228,14 @@ def _outcome(column: str, relation: Relation, is_number: bool) -> str:
     """GoogleSQL of an outcome over the alias `t`: a finite number, or a class as text."""
     kind = _require(relation, "labels.column", column, NUMBERS if is_number else LABELS)
     sql = value("numeric" if is_number else "categorical", f"t.{quote_column(column, 'bigquery')}", kind)
-    return f"CASE WHEN IS_NAN({sql}) OR IS_INF({sql}) THEN NULL ELSE {sql} END" if is_number else sql
+    if is_number:
+        return f"CASE WHEN IS_NAN({sql}) OR IS_INF({sql}) THEN NULL ELSE {sql} END"
+    return _class(sql, kind)
+
+
+def _class(text: str, kind: str) -> str:
+    """A class as text, NULL where a float is no number."""
+    return f"NULLIF({text}, 'NaN')" if kind in ("FLOAT64", "NUMERIC") else text
 
 
 def _require(relation: Relation, place: str, column: str, allowed: Sequence[str]) -> str:
@@ -288,7 +295,8 @@ def _answer(relation: Relation, column: str, scheme: Scheme) -> str:
     """GoogleSQL of the raw answer: a number, or a class as text."""
     is_number = scheme.task == "regression"
     kind = _require(relation, "prediction.column", column, NUMBERS if is_number else LABELS)
-    return value("numeric" if is_number else "categorical", f"t.{quote_column(column, 'bigquery')}", kind)
+    sql = value("numeric" if is_number else "categorical", f"t.{quote_column(column, 'bigquery')}", kind)
+    return sql if is_number else _class(sql, kind)
 
 
 def answers_from_rows(rows: Sequence[Row], scheme: Scheme) -> dict[str, Answers]:

@@ -201,14 +201,10 @@ class OutcomePlanner:
                 if version in by_granule.get(granule, {})
             ]
             reference = self.planner.reference_of(version)
-            identity = [
-                self._rules(),
-                reference.reference_id if reference else version,
-                window.start,
-                window.end,
-                is_provisional,
-            ]
-            key = "outcomes-" + digest([*identity, [[granule, arrived.identity] for granule, arrived in own]])
+            # rows of a version without a reference are not stored: before the days looked at anew, they are not known any more
+            seen = [[granule, arrived.identity] for granule, arrived in own] if reference else None
+            known_as = reference.reference_id if reference else version
+            key = "outcomes-" + digest([self._rules(), known_as, window.start, window.end, is_provisional, seen])
             named = reference.model_version if reference else version
             arrived = sum((arrived for _, arrived in own), Arrived(n_ids=0))
             supersedes = stored.judged_by.get((window, named), ())

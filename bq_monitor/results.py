@@ -75,6 +75,13 @@ class RunResult:
     def windows(self) -> list[Window]:
         return sorted({result.judgement.window for result in self.results})
 
+    @property
+    def has_findings(self) -> bool:
+        """Whether anything drifted or broke a limit; what rests on outcomes that may still change does not count."""
+        scored = (r for r in self.performance if r.basis != "realised" or not r.judgement.is_provisional)
+        statuses = (*(r.status for r in scored), *(r.check.status for r in self.quality))
+        return self.count("drift") > 0 or "drift" in statuses
+
     def count(self, status: str) -> int:
         """How many verdicts have a status."""
         return sum(result.verdict.status == status for result in self.results)
@@ -95,6 +102,8 @@ class RunResult:
             "n_ok": self.count("ok"), "n_drift": self.count("drift"), "n_not_evaluated": self.count("not_evaluated"),
             "events": [{"kind": e.kind, "severity": e.severity, "feature": e.feature, "message": e.message} for e in self.events],
             "results": [_summary(result) for result in self.results],
+            "performance": [_scored(result) for result in self.performance],
+            "quality": [_checked(result) for result in self.quality],
         }  # fmt: skip
 
     def to_frame(self) -> pd.DataFrame:
@@ -174,6 +183,26 @@ def by_judgement(results: Iterable[DriftResult]) -> dict[tuple[Window, str], lis
     for result in results:
         groups.setdefault((result.judgement.window, result.judgement.model_version), []).append(result)
     return groups
+
+
+def _scored(result: PerformanceResult) -> dict[str, Any]:
+    window, (lower, upper) = result.judgement.window, result.bounds
+    return {
+        "window_start": window.start.isoformat(), "window_end": window.end.isoformat(), "model_version": result.judgement.model_version,
+        "segment": result.segment, "basis": result.basis, "metric": result.metric, "status": result.status, "reason": result.reason,
+        "value": result.measured.value, "lower": lower, "upper": upper, "reference_value": result.reference_value, "rule": result.rule,
+        "p_adjusted": result.p_adjusted, "is_provisional": result.judgement.is_provisional, "n_rows": result.n_rows,
+        "n_labelled": result.n_labelled, "explanation": result.explanation,
+    }  # fmt: skip
+
+
+def _checked(result: QualityResult) -> dict[str, Any]:
+    window, check = result.judgement.window, result.check
+    return {
+        "window_start": window.start.isoformat(), "window_end": window.end.isoformat(), "model_version": result.judgement.model_version,
+        "check": check.name, "feature": check.feature, "status": check.status, "reason": check.reason, "value": check.value,
+        "reference_value": check.reference_value, "limit": check.limit, "explanation": check.explanation,
+    }  # fmt: skip
 
 
 def _wholly_unevaluated(results: Sequence[DriftResult]) -> set[str]:

@@ -137,6 +137,36 @@ def _windows_table(outcome: RunResult) -> TextTable:
     return TextTable(title, ("from", "to", "version", "rows", "drifted", "not evaluated"), rows)
 
 
+def performance_table(outcome: RunResult) -> TextTable:
+    """How good the answers were: of each window the main numbers of all rows, and whatever broke a limit."""
+    rows = []
+    for r in sorted(outcome.performance, key=lambda r: (r.judgement.window, r.judgement.model_version)):
+        if r.status != "drift" and (r.segment != "all" or r.metric not in _MAIN_NUMBERS or r.measured.value is None):
+            continue
+        lower, upper = r.bounds
+        between = "" if lower is None or upper is None else f"{lower:.3f} .. {upper:.3f}"
+        status = f"{r.status} (provisional)" if r.basis == "realised" and r.judgement.is_provisional else r.status
+        rows.append((
+            f"{r.judgement.window.end:%Y-%m-%d}", r.segment, r.basis, r.metric, _number(r.measured.value), between,
+            _number(r.reference_value), status, r.rule or "", f"{r.n_labelled if r.basis == 'realised' else r.n_rows:,}",
+        ))  # fmt: skip
+    head = ("to", "segment", "basis", "measure", "value", "surely between", "training", "status", "limit", "rows")
+    return TextTable(f"{outcome.monitor}: how good the answers were", head, rows)
+
+
+_MAIN_NUMBERS = (
+    "accuracy",
+    "roc_auc",
+    "outcome_rate",
+    "calibration_gap",
+    "mae",
+    "r2",
+    "bias",
+    "positive_rate",
+    "shift",
+)
+
+
 @dataclass(frozen=True)
 class _Apart:
     """The columns that tell results of one window apart, where there is more than one version, segment or baseline."""
@@ -254,6 +284,19 @@ def demo_table(result: DemoResult) -> TextTable:
     """The demo's replay, a line a month."""
     rows = [(f"{r.month:%Y-%m}", str(r.n_loans), ", ".join(r.drifted), "; ".join(r.reasons)) for r in result.rows]
     return TextTable("What drifted, month by month", ("month", "loans", "drifted", "not evaluated"), rows)
+
+
+def demo_outcome_table(result: DemoResult) -> TextTable:
+    """What became of the demo's loans, a line a month."""
+    rows = [
+        (
+            f"{o.month:%Y-%m}", f"{o.n_loans:,}", *map(_number, (o.predicted, o.happened, o.roc_auc, o.estimated_roc_auc)),
+            o.shift or "",
+        )
+        for o in result.outcomes
+    ]  # fmt: skip
+    head = ("month", "loans", "predicted", "happened", "ROC AUC", "estimated", "what moved")
+    return TextTable("How good the answers were, once the outcomes had come", head, rows)
 
 
 def _number(value: float | None) -> str:

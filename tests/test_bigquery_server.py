@@ -40,13 +40,17 @@ MADE_ANEW = {
     "run_id", "computed_at", "verdict_key", "scan_definition_id", "coverage_key", "started_at", "finished_at", "captured_at",
     "bytes_processed", "bytes_billed", "cost", "month_to_date_cost", "slot_ms", "duration_seconds", "reference_id", "salt",
 }  # fmt: skip
+OF_OUTCOMES = ("arrivals", "outcome_histograms")
+"""How the tables and views begin whose `data_version` names a counting, of which the log's name is a part."""
+RESULTS = ("drift_results", "quality_results", "performance_results", "alert_events", "runs")
 
 
 def stored(warehouse: Warehouse, name: str) -> list[Row]:
     """The rows of one of our tables or views, in a fixed order, without what differs from run to run."""
     quoted = warehouse.table(name) if warehouse.dialect == "bigquery" else f'"{name}"'
+    made_anew = MADE_ANEW | ({"data_version"} if name.startswith(OF_OUTCOMES) else set())
     rows = [
-        {key: _plain(value) for key, value in row.items() if key not in MADE_ANEW}
+        {key: _plain(value) for key, value in row.items() if key not in made_anew}
         for row in warehouse.query(Statement("test", f"SELECT * FROM {quoted}"))
     ]
     return sorted(rows, key=lambda row: str([value for value in row.values() if not isinstance(value, (float, list))]))
@@ -154,13 +158,25 @@ def test_tables_are_described_partitioned_and_made_once(lab: Lab) -> None:
 
 
 def test_a_rerun_scans_and_writes_nothing(captured: Lab) -> None:
-    """At the same moment again: no scan of the log, no insert, no new row."""
+    """At the same moment again: no scan of the log, no insert, no new row of any table."""
     first = captured.run("2026-01-20")
     assert len(first.windows) == 2
-    before, asked = captured.count("drift_results"), len(captured.steps())
-    assert captured.run("2026-01-20").results == ()
-    assert captured.count("drift_results") == before
-    assert not {"scan-histograms", "write-commit"} & set(captured.steps()[asked:])
+    before, asked = {table.name: captured.count(table.name) for table in TABLES}, len(captured.steps())
+    assert all(before.values())
+    again = captured.run("2026-01-20")
+    assert (again.results, again.performance, again.quality) == ((), (), ())
+    assert {table.name: captured.count(table.name) for table in TABLES} == before
+    assert not [step for step in captured.steps()[asked:] if step == "scan-histograms" or step.startswith("write-")]
+
+
+def test_a_version_without_a_reference_is_judged_once(captured: Lab) -> None:
+    """Its days are not stored; that a later run looks at fewer of them makes no new judgement of its answers."""
+    captured.run("2026-01-13")
+    captured.run("2026-01-20")
+    judged = captured.server.engine.ask(
+        "SELECT window_end, COUNT(*) FROM `acme-ml.mon.performance_results` WHERE model_version = '2' GROUP BY window_end"
+    )
+    assert sorted((end.day, n) for end, n in judged) == [(11, 1), (18, 1)]
 
 
 def test_late_rows_are_counted_and_the_window_judged_again(captured: Lab, rng: np.random.Generator) -> None:
@@ -172,8 +188,12 @@ def test_late_rows_are_counted_and_the_window_judged_again(captured: Lab, rng: n
     asked = len(captured.steps())
     result = captured.run("2026-01-20")
     assert {(r.judgement.window.end.day, r.judgement.model_version) for r in result.results} == {(11, "1")}
-    assert captured.steps()[asked:].count("scan-histograms") == 1
+    assert captured.steps()[asked:].count("scan-histograms") == 2  # of the features, and of the answers
     assert result.n_granules_counted == 2  # a day of UTC lies in two days of Berlin
+    counted = captured.server.engine.ask(
+        "SELECT granule, COUNT(*) FROM `acme-ml.mon.arrivals` GROUP BY granule ORDER BY granule"
+    )
+    assert [n for _, n in counted] == [2, 2] + [1] * 12
     amounts = "WHERE feature = 'amount' AND model_version = '1' AND window_start < TIMESTAMP '2026-01-10 00:00:00+00'"
     (older, newer) = captured.server.engine.ask(
         f"SELECT n_current FROM `acme-ml.mon.drift_results` {amounts} ORDER BY computed_at"
@@ -188,16 +208,16 @@ def test_a_new_day_costs_what_that_day_holds(captured: Lab) -> None:
     captured.run("2026-01-18")
     due = make_plan(captured.warehouse, captured.config(), Asked(datetime(2026, 1, 19, tzinfo=UTC)))
     expected = estimate_bytes(captured.warehouse, due)
+    before = captured.server.bytes_by_step()["scan-histograms"]
     captured.run("2026-01-19")
-    scans = [item for item in captured.server.queries() if item.params["labels"]["step"] == "scan-histograms"]
-    actual = captured.server.jobs[scans[-1].job_id].outcome
-    assert actual is not None
+    actual = captured.server.bytes_by_step()["scan-histograms"] - before
     day = [row for row in pq.read_table(captured.folder / "log.parquet").to_pylist() if row["predicted_at"].day == 18]
     texts = [row[name] for row in day for name in ("model_version", "grade", "region") if row[name] is not None]
     widths = sum(len(text.encode()) + 2 for text in texts)
     widths += len(day) * (4 * 8 + 2 * 1) + 8 * sum(row["amount"] is not None for row in day)
+    widths += len(day) * (8 + (1 + 2) + 1 + 8)  # the answers' scan: time, version, prediction and score once more
     assert len(day) == 120
-    assert actual.bytes_processed == expected == widths
+    assert actual == expected == widths
 
 
 def test_bytes_are_the_widths_of_the_columns_named(lab: Lab) -> None:
@@ -294,10 +314,11 @@ def test_a_commit_that_fails_halfway_leaves_nothing(captured: Lab) -> None:
         WarehouseError, match=r"write/commit: The job encountered an error during execution.*bq-monitor-commit"
     ):
         captured.run("2026-01-20")
-    assert [captured.count(name) for name in ("drift_results", "alert_events", "runs")] == [0, 0, 0]
+    assert {captured.count(name) for name in RESULTS} == {0}
     scans = captured.steps().count("scan-histograms")
     result = captured.run("2026-01-20")
     assert captured.count("drift_results") == len(result.results) > 0
+    assert captured.count("performance_results") == len(result.performance) > 0
     assert captured.count("runs") == 1
     assert captured.steps().count("scan-histograms") == scans  # the counts of the first run are used
 
@@ -548,7 +569,7 @@ def test_a_large_commit_is_staged_and_still_one_transaction(captured: Lab, monke
     captured.server.faults.add("statement INSERT INTO `acme-ml.mon.runs`", "fail", times=4)
     with pytest.raises(WarehouseError, match=r"bq-monitor-commit"):
         captured.run("2026-01-20")
-    assert [captured.count(name) for name in ("drift_results", "alert_events", "runs")] == [0, 0, 0]
+    assert {captured.count(name) for name in RESULTS} == {0}
     left = {name for name in captured.server.engine.entities if ".staging_" in name}
     result = captured.run("2026-01-20")
     expected = {
@@ -563,7 +584,7 @@ def test_a_large_commit_is_staged_and_still_one_transaction(captured: Lab, monke
     assert {tuple(row.values()) for row in rows} == expected
     assert {name for name in captured.server.engine.entities if ".staging_" in name} == left
     loads = [item for item in captured.server.log if item.kind == "load"]
-    assert len(loads) == captured.steps().count("write-stage") == 2 * 3  # three tables, by two runs
+    assert len(loads) == captured.steps().count("write-stage") == 2 * len(RESULTS)  # by two runs
 
 
 def test_every_job_is_labelled(captured: Lab) -> None:

@@ -192,7 +192,7 @@ def bad_input(folder: Path) -> dict[str, list[str]]:
         "unreadable gs:// path": ["validate", "--offline", "gs://bq-monitor-nowhere/loans.yaml"],
         "backtick": ["validate", "--offline", config("e.yaml", warehouse="bigquery://acme-ml/monitoring", source=backtick)],
         "missing file": ["compare", training, str(folder / "nowhere.parquet")],
-        "not supported yet": ["validate", "--offline", config("f.yaml", segments=["region"])],
+        "not supported yet": ["validate", "--offline", config("f.yaml", alerts={"channels": ["slack"]})],
         "no rows": ["run", config("g.yaml", source={**good["source"], "filter": "region = 'west'"}, window={"length": "7d", "every": "7d"})],
         "moment to come": ["plan", str(folder / "loans.yaml"), "--as-of", "2999-01-01"],
         "bad date": ["validate", "--offline", str(folder / "h.yaml")],

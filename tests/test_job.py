@@ -251,7 +251,7 @@ def test_a_run_reports_its_steps(lab: Lab) -> None:
 
 
 def test_predictions_and_scores_are_watched_as_such(tmp_path: Path, rng: np.random.Generator) -> None:
-    """A prediction that moved is critical; the score beside it is judged as numbers."""
+    """A prediction that moved is critical, that it has one answer left is said beside it; the score is judged as numbers."""
     lab = Lab(tmp_path, rng, {"prediction": {"column": "approved", "kind": "binary", "positive": True, "score": "p"}})
     training = frame(rng, 2000).assign(approved=rng.random(2000) < 0.5, p=rng.random(2000))
     capture_reference(training, lab.config, version="1")
@@ -261,8 +261,11 @@ def test_predictions_and_scores_are_watched_as_such(tmp_path: Path, rng: np.rand
         ("approved", "prediction", "boolean", "drift"), ("p", "score", "numeric", "ok"),
     }  # fmt: skip
     assert [(e.kind, e.severity) for e in result.events if e.feature == "approved"] == [
-        ("prediction_drift", "critical")
-    ]
+        ("prediction_drift", "critical"), ("quality", "warning"), ("quality", "warning"),
+    ]  # fmt: skip
+    assert {r.check.name for r in result.quality if r.check.status == "drift" and r.check.feature == "approved"} == {
+        "vanished_categories", "constant",
+    }  # fmt: skip
 
 
 def test_without_a_reference_the_run_says_what_to_do(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -7,7 +7,7 @@ prediction's tenth of the reference. `None` as outcome: not known (yet); as pred
 |---|---|---|
 | `score` | probability of the positive class; of the predicted one (multiclass); the prediction (regression) | in the reference's fine buckets |
 | `confidence` | binary: max(score, 1 - score); multiclass: the score | in `CONFIDENCE_EDGES` |
-| `log_loss` | binary, outcome known: -ln of the probability given to it, clipped to `CLIP` | moments only |
+| `log_loss` | binary, outcome known: -ln of the probability given to it, clipped to `CLIP`; NULL beyond 0..1 | moments only |
 | `actual`, `error` | regression, outcome known: y, and prediction - y | moments only |
 | `absolute_error`, `relative_error` | its size, and size / abs(y) (NULL where y = 0) | moments only |
 | `latency` | milliseconds | in `LATENCY_EDGES` |

@@ -182,7 +182,7 @@ ARRIVALS = Table(
         Column("scan_definition_id", "STRING", "Identity of what is counted: the log's definition, the prediction, the labels."),
         Column("granule", "TIMESTAMP", "Start of the hour or day that was counted."),
         Column("n_rows", "INT64", "Rows of the log."),
-        Column("n_ids", "INT64", "Different ids among them; NULL where they were not looked at."),
+        Column("n_ids", "INT64", "Different ids among them, rows without one each counting as another; NULL where they were not looked at."),
         Column("newest_row_at", "TIMESTAMP", "Time of the newest row; NULL where it was not looked at."),
         Column("n_labelled", "INT64", "Rows whose outcome is known."),
         Column("n_labels", "INT64", "Labels that came for them; more than one a row are duplicates."),
