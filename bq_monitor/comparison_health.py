@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from bq_monitor.comparison_columns import FeatureComparison
 from bq_monitor.comparison_outcomes import ConceptComparison, PerformanceComparison
+from bq_monitor.measure.health import WEIGHTS, health
 from bq_monitor.measure.measured import share_of
 from bq_monitor.measure.verdict import share_drifted
 
-WEIGHTS = {"features": 30, "prediction": 20, "performance": 30, "concept": 10, "quality": 10}
-"""What each part counts for in the whole; parts that could not be evaluated count for nothing."""
 MAX_NULL_RISE = 0.02
 MAX_UNSEEN = 0.01
 
@@ -52,8 +51,7 @@ def health_parts(
 
 def health_of(parts: Sequence[HealthPart]) -> int | None:
     """0..100: the mean of the parts that could be evaluated, by their weights; None when none could."""
-    told = [(part.score, part.weight) for part in parts if part.score is not None]
-    return round(sum(score * weight for score, weight in told) / sum(weight for _, weight in told)) if told else None
+    return health({part.part: part.score for part in parts})
 
 
 _Score = tuple[int | None, str]

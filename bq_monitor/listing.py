@@ -15,9 +15,12 @@ from bq_monitor.config import MonitorConfig
 from bq_monitor.days import day_scan
 from bq_monitor.errors import InputError
 from bq_monitor.freeze import Planned, batches, labels_statement, quantiles_statement
+from bq_monitor.listing_outcomes import labels_relation, outcome_columns, outcome_statements
 from bq_monitor.measure.histogram import Buckets
+from bq_monitor.outcomes import Sources
 from bq_monitor.scan import Counted, Scan, counted, log_scan, scan_definition_id
 from bq_monitor.sections import Feature
+from bq_monitor.segments import keys as segment_keys
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Dialect, Param, Relation, Statement
 from bq_monitor.warehouse.bigquery import transaction
@@ -25,7 +28,9 @@ from bq_monitor.warehouse.identifiers import bigquery_table, parse_bigquery_url
 from bq_monitor.warehouse.schema import (
     ALERT_EVENTS,
     DRIFT_RESULTS,
+    PERFORMANCE_RESULTS,
     PRODUCTION_HISTOGRAMS,
+    QUALITY_RESULTS,
     REFERENCE_HISTOGRAMS,
     RUNS,
     TABLES,
@@ -72,10 +77,13 @@ def monitor_statements(config: MonitorConfig) -> list[dict[str, Any]]:
     project, dataset, _ = parse_bigquery_url(rest)
     names = _Names(project, dataset)
     log = _log(config, project)
-    found = [*setup_statements(names), *_reference_statements(config, names, log), *_job_statements(config, names, log)]
+    labels = labels_relation(config, project)
+    found = [*setup_statements(names), *_reference_statements(config, names, log)]
+    found += _job_statements(config, names, Sources(log, labels))
     tables = {f"{project}.{dataset}.{table.name}": {c.name: c.type for c in table.columns} for table in TABLES}
     views = {f"{project}.{dataset}.{view.name}": _view_types(view.columns) for view in VIEWS}
     schemas = {**tables, **views, log.sql.strip("`"): dict(log.columns)}
+    schemas |= {labels.sql.strip("`"): dict(labels.columns)} if labels else {}
     return [_described(statement, schemas) for statement in found]
 
 
@@ -114,6 +122,9 @@ def _log(config: MonitorConfig, project: str) -> Relation:
             columns = _implied_types(feature.expression, _KIND_TYPES[feature.kind or "numeric"]) | columns
     if source.filter:
         columns = _implied_types(source.filter, "STRING") | columns
+    for segment in config.segments:
+        columns = (_implied_types(segment.expression, "STRING") if segment.expression else {}) | columns
+    columns = outcome_columns(config) | columns
     if prediction and prediction.kind == "binary" and isinstance(prediction.positive, bool):
         columns[prediction.column] = "BOOL"
     return Relation(bigquery_table(source.table, project), columns, source.table)
@@ -207,8 +218,9 @@ def _reference_statements(config: MonitorConfig, names: _Names, log: Relation) -
     ]
 
 
-def _job_statements(config: MonitorConfig, names: _Names, log: Relation) -> list[Statement]:
+def _job_statements(config: MonitorConfig, names: _Names, sources: Sources) -> list[Statement]:
     """What a run would run."""
+    log = sources.log
     now = datetime.now(UTC)
     definition = scan_definition_id(config)
     scan = log_scan(config, log, now, now)
@@ -219,8 +231,10 @@ def _job_statements(config: MonitorConfig, names: _Names, log: Relation) -> list
     counting = replace(
         scan, features=tuple(_counted(config, log)), into=names.table(PRODUCTION_HISTOGRAMS.name),
         keys={**keys, "computed_at": Param("TIMESTAMP", now)},
+        segments=segment_keys(config, log, []),
     )  # fmt: skip
-    inserts = [statements.insert(names, table, []) for table in (DRIFT_RESULTS, ALERT_EVENTS, RUNS)]
+    committed = (DRIFT_RESULTS, PERFORMANCE_RESULTS, QUALITY_RESULTS, ALERT_EVENTS, RUNS)
+    inserts = [statements.insert(names, table, []) for table in committed]
     return [
         statements.progress(names, config.monitor, ""),
         scan.granules("bigquery"),
@@ -230,6 +244,7 @@ def _job_statements(config: MonitorConfig, names: _Names, log: Relation) -> list
         statements.days(names, config.monitor, definition, now, now),
         statements.month_cost(names, config.monitor, now),
         *counting.statements("bigquery"),
+        *outcome_statements(config, names, sources, counting, counting.keys),
         statements.windows(names, config.monitor, definition, [{"start_at": now, "end_at": now}]),
         *inserts,
         transaction(inserts),

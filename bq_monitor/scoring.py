@@ -98,10 +98,11 @@ class _Scored:
         before, now = self._before.get(segment, empty), self._now.get(segment, empty)
         low = self.config.business.low_confidence
         yield from self._judged(segment, "observed", observed(before, low), observed(now, low), now=now)
-        yield from self._judged(segment, "estimated", performance(before), estimated(before, now), now=now)
+        then = performance(before)
+        yield from self._judged(segment, "estimated", then, estimated(before, now), now=now)
         if self.config.labels is None:
             return
-        for result in self._judged(segment, "realised", performance(before), performance(now), now=now):
+        for result in self._judged(segment, "realised", then, performance(now), now=now):
             yield _with_details(result, before, now)
         yield from self._shifted(segment, before, now)
 

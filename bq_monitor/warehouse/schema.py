@@ -385,16 +385,22 @@ VIEWS = (
     ),
     _view(
         "open_alerts",
-        "The events of the newest judged window of each monitor.",
+        "The events of the newest judged window of each monitor, and of the newest whose outcomes have come.",
         "monitor model_version window_start window_end segment feature baseline kind severity message computed_at run_id",
     ),
     _view(
         "model_health",
         "Health of each monitor in its newest judged window, by model version.",
-        "monitor model_version window_start window_end n_features n_ok n_drift n_not_evaluated share_drifted health computed_at",
+        "monitor model_version window_start window_end n_features n_ok n_drift n_not_evaluated share_drifted "
+        "features_health prediction_health performance_health concept_health quality_health health computed_at",
         n_features="Features expected.", n_ok="Features judged ok.", n_drift="Features judged drifted.",
         n_not_evaluated="Features not evaluated.", share_drifted="Drifted share of those evaluated.",
-        health="0..100: the share of evaluated features without drift; NULL when none was evaluated.",
+        features_health="0..100: share of the evaluated features without drift.",
+        prediction_health="0..100: the same of the prediction and its score.",
+        performance_health="0..100: share of the limits on answers that hold, in the newest window whose outcomes have come.",
+        concept_health="0..100: share of the features given which the outcome did not move, there.",
+        quality_health="0..100: share of the checks of the data that hold.",
+        health="0..100: the parts that could be evaluated, weighted 30, 20, 30, 10 and 10; NULL when none could.",
     ),
     _view(
         "run_costs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bq_monitor.measure.health import WEIGHTS
 from bq_monitor.warehouse.base import Dialect, Statement, Warehouse
 from bq_monitor.warehouse.render import render
 from bq_monitor.warehouse.schema import TABLES, VIEWS, Table, View
@@ -26,7 +27,7 @@ def setup_statements(warehouse: Names) -> list[Statement]:
 
 def view_query(view: View, warehouse: Names) -> str:
     """The SELECT behind a view."""
-    return render(f"views/{view.name}", warehouse.dialect, table=warehouse.table)
+    return render(f"views/{view.name}", warehouse.dialect, table=warehouse.table, weights=WEIGHTS)
 
 
 def _create_table(table: Table, warehouse: Names) -> Statement:

@@ -1,23 +1,13 @@
--- Health of each monitor in its newest judged window, by model version; a feature is as bad as its worst baseline says.
--- Grain: one row per (monitor, model_version). Reads: drift_latest.
-SELECT
-  f.monitor AS monitor,
-  f.model_version AS model_version,
-  MIN(f.window_start) AS window_start,
-  f.window_end AS window_end,
-  COUNT(*) AS n_features,
-  COUNTIF(f.status = 'ok') AS n_ok,
-  COUNTIF(f.status = 'drift') AS n_drift,
-  COUNTIF(f.status = 'not_evaluated') AS n_not_evaluated,
-  SAFE_DIVIDE(COUNTIF(f.status = 'drift'), COUNTIF(f.status IN ('ok', 'drift'))) AS share_drifted,
-  CAST(ROUND(100 * SAFE_DIVIDE(COUNTIF(f.status = 'ok'), COUNTIF(f.status IN ('ok', 'drift')))) AS INT64) AS health,
-  MAX(f.computed_at) AS computed_at
-FROM (
+-- Health of each monitor in its newest judged window, by model version, with its parts; a feature is as bad as its worst baseline
+-- says, in all rows. Performance and concept are those of the newest window whose outcomes have come.
+-- Grain: one row per (monitor, model_version). Reads: drift_latest, performance_latest, quality_latest.
+WITH features AS (
   SELECT
     d.monitor AS monitor,
     d.model_version AS model_version,
     MIN(d.window_start) AS window_start,
     d.window_end AS window_end,
+    d.role = 'feature' AS is_feature,
     IF(COUNTIF(d.status = 'drift') > 0, 'drift', IF(COUNTIF(d.status = 'ok') > 0, 'ok', 'not_evaluated')) AS status,
     MAX(d.computed_at) AS computed_at
   FROM {{ table("drift_latest") }} AS d
@@ -27,6 +17,79 @@ FROM (
     GROUP BY m.monitor
   ) AS newest ON newest.monitor = d.monitor AND newest.window_end = d.window_end
   WHERE d.segment = 'all'
-  GROUP BY d.monitor, d.model_version, d.window_end, d.segment, d.feature
-) AS f
-GROUP BY f.monitor, f.model_version, f.window_end
+  GROUP BY d.monitor, d.model_version, d.window_end, d.feature, d.role
+),
+drift AS (
+  SELECT
+    f.monitor AS monitor,
+    f.model_version AS model_version,
+    MIN(f.window_start) AS window_start,
+    f.window_end AS window_end,
+    COUNT(*) AS n_features,
+    COUNTIF(f.status = 'ok') AS n_ok,
+    COUNTIF(f.status = 'drift') AS n_drift,
+    COUNTIF(f.status = 'not_evaluated') AS n_not_evaluated,
+    100 * SAFE_DIVIDE(COUNTIF(f.is_feature AND f.status = 'ok'), COUNTIF(f.is_feature AND f.status != 'not_evaluated')) AS features_health,
+    100 * SAFE_DIVIDE(COUNTIF(NOT f.is_feature AND f.status = 'ok'), COUNTIF(NOT f.is_feature AND f.status != 'not_evaluated')) AS prediction_health,
+    MAX(f.computed_at) AS computed_at
+  FROM features AS f
+  GROUP BY f.monitor, f.model_version, f.window_end
+),
+answers AS (
+  SELECT
+    p.monitor AS monitor,
+    p.model_version AS model_version,
+    100 * SAFE_DIVIDE(
+      COUNTIF(p.status = 'ok' AND p.rule IS NOT NULL AND NOT STARTS_WITH(p.metric, 'concept:')),
+      COUNTIF(p.status != 'not_evaluated' AND p.rule IS NOT NULL AND NOT STARTS_WITH(p.metric, 'concept:'))
+    ) AS performance_health,
+    100 * SAFE_DIVIDE(
+      COUNTIF(p.status = 'ok' AND STARTS_WITH(p.metric, 'concept:')),
+      COUNTIF(p.status != 'not_evaluated' AND STARTS_WITH(p.metric, 'concept:'))
+    ) AS concept_health
+  FROM {{ table("performance_latest") }} AS p
+  JOIN (
+    SELECT m.monitor AS monitor, MAX(m.window_end) AS window_end
+    FROM {{ table("performance_latest") }} AS m
+    WHERE NOT m.is_provisional
+    GROUP BY m.monitor
+  ) AS newest ON newest.monitor = p.monitor AND newest.window_end = p.window_end
+  WHERE p.segment = 'all'
+  GROUP BY p.monitor, p.model_version
+),
+quality AS (
+  SELECT
+    q.monitor AS monitor,
+    q.model_version AS model_version,
+    100 * SAFE_DIVIDE(COUNTIF(q.status = 'ok'), COUNTIF(q.status != 'not_evaluated')) AS quality_health
+  FROM {{ table("quality_latest") }} AS q
+  JOIN (
+    SELECT m.monitor AS monitor, MAX(m.window_end) AS window_end
+    FROM {{ table("quality_latest") }} AS m
+    GROUP BY m.monitor
+  ) AS newest ON newest.monitor = q.monitor AND newest.window_end = q.window_end
+  GROUP BY q.monitor, q.model_version
+)
+SELECT
+  d.monitor AS monitor,
+  d.model_version AS model_version,
+  d.window_start AS window_start,
+  d.window_end AS window_end,
+  d.n_features AS n_features,
+  d.n_ok AS n_ok,
+  d.n_drift AS n_drift,
+  d.n_not_evaluated AS n_not_evaluated,
+  SAFE_DIVIDE(d.n_drift, d.n_ok + d.n_drift) AS share_drifted,
+  d.features_health AS features_health,
+  d.prediction_health AS prediction_health,
+  a.performance_health AS performance_health,
+  a.concept_health AS concept_health,
+  q.quality_health AS quality_health,
+  CAST(ROUND(SAFE_DIVIDE(
+    {% for part in weights %}COALESCE({{ part }}_health * {{ weights[part] }}, 0){{ " + " if not loop.last }}{% endfor %},
+    {% for part in weights %}IF({{ part }}_health IS NULL, 0, {{ weights[part] }}){{ " + " if not loop.last }}{% endfor %}
+  )) AS INT64) AS health,
+  d.computed_at AS computed_at
+FROM drift AS d
+LEFT JOIN answers AS a ON a.monitor = d.monitor AND a.model_version = d.model_version
+LEFT JOIN quality AS q ON q.monitor = d.monitor AND q.model_version = d.model_version

@@ -16,12 +16,14 @@ from bq_monitor.config import parse_config
 from bq_monitor.errors import ConfigError, IdentifierError, InputError
 from bq_monitor.listing import monitor_statements
 from bq_monitor.warehouse.base import Param
-from bq_monitor.warehouse.schema import PRODUCTION_HISTOGRAMS, TABLES
+from bq_monitor.warehouse.schema import OUTCOME_HISTOGRAMS, PRODUCTION_HISTOGRAMS, TABLES
 from tests.googlesql.hostile_configurations import POOL, Data, case
 from tests.googlesql.server import GoogleSQL, GoogleSQLError, Params, Tables, _split_paths
 
 REFUSALS = (ConfigError, IdentifierError, InputError)
-WITH_USERS_TEXT = ("reference/profile", "reference/quantiles", "reference/labels", "scan/granules", "scan/histograms")
+WITH_USERS_TEXT = (
+    "reference/profile", "reference/quantiles", "reference/labels", "reference/segments", "scan/granules", "scan/arrivals", "scan/histograms",
+)  # fmt: skip
 UNNAMED = "unnamed_column"
 """A column of every table that no generated text names; `secret` is another, which some texts name."""
 _LEXEME = re.compile(
@@ -184,7 +186,11 @@ def examine(analyzer: Analyzer, data: Data) -> Outcome:
         return Outcome(refused=reason(error))
     except Exception as error:
         return Outcome(crash=f"{type(error).__name__}: {str(error)[:80]}")
-    found = {statement["name"]: statement for statement in listed if statement["name"] in WITH_USERS_TEXT}
+    found = {
+        f"{i} {statement['name']}": statement
+        for i, statement in enumerate(listed)
+        if statement["name"] in WITH_USERS_TEXT
+    }
     scope = Scope.of(data, found)
     analyzer.use(scope.catalog)
     faults, leaks = [], []
@@ -216,9 +222,12 @@ class Scope:
             types |= statement["schemas"].get(log, {})
         plain = _plain_columns(data)
         types |= {name: kind for name, kind in POOL.items() if name in types and name not in plain}
-        target = f"{project}.{dataset}.{PRODUCTION_HISTOGRAMS.name}"
-        catalog = {target: {column.name: column.type for column in PRODUCTION_HISTOGRAMS.columns}}
-        catalog |= {name: _SECRETS for name in _OTHER_TABLES if _lower(name) not in (_lower(log), _lower(target))}
+        catalog: dict[str, dict[str, str]] = {
+            f"{project}.{dataset}.{counts.name}": {column.name: column.type for column in counts.columns}
+            for counts in (PRODUCTION_HISTOGRAMS, OUTCOME_HISTOGRAMS)
+        }
+        taken = {_lower(name) for name in (log, *catalog)}
+        catalog |= {name: _SECRETS for name in _OTHER_TABLES if _lower(name) not in taken}
         catalog[log] = _once({**types, **(catalog.get(log) or {}), **_SECRETS})
         named = plain | {word for text in _expressions(data) for word in words(text)}
         return cls(log, frozenset(own), frozenset(map(_lower, named)), catalog)
@@ -235,7 +244,13 @@ def _plain_columns(data: Data) -> set[str]:
     source, prediction = data["source"], data.get("prediction") or {}
     listed = [{"name": item} if isinstance(item, str) else item for item in data["features"]]
     named = [item["name"] for item in listed if item.get("expression") is None]
-    named += [source["timestamp"], source.get("model_version"), prediction.get("column"), prediction.get("score")]
+    named += [
+        source["timestamp"],
+        source.get("id"),
+        source.get("model_version"),
+        prediction.get("column"),
+        prediction.get("score"),
+    ]
     return {name for name in named if name}
 
 
@@ -281,7 +296,7 @@ def _judged(analyzer: Analyzer, scope: Scope, statement: Mapping[str, Any]) -> t
     read = reading.columns.get(scope.log, set())
     leaks += [f"column {column}" for column in sorted(read) if _lower(column) not in scope.columns]
     leaks += sorted(reading.beyond)
-    if reading.kind != ("insert_stmt" if name == "scan/histograms" else "query_stmt"):
+    if reading.kind not in (("insert_stmt", "query_stmt") if name == "scan/histograms" else ("query_stmt",)):
         leaks.append(f"a statement of kind {reading.kind}")
     return [], [f"{name}: {leak}" for leak in leaks]
 

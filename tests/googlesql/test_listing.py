@@ -50,7 +50,23 @@ def analyze(googlesql: GoogleSQL, statement: dict[str, Any]) -> Analysis:
     return googlesql.analyze(statement["sql"], statement["schemas"], params)
 
 
-@pytest.mark.parametrize("changes", [{}, {"window": {"granule": "hour", "length": "6h", "every": "1h"}}])
+OUTCOMES: dict[str, Any] = {
+    "labels": {"table": "acme-ml.serving.outcomes", "column": "repaid", "timestamp": "labelled_at", "matures_after": "45d"},
+    "segments": ["channel", ["channel", "region_code"], {"name": "thin_file", "expression": "n_accounts < 3"}],
+    "performance": {"auc": {"max_drop": 0.03}}, "fairness": [{"group": "channel"}],
+    "quality": {"latency_ms": {"column": "latency_ms", "p95_max": 300}, "duplicate_ids": {"max_share": 0.01}},
+}  # fmt: skip
+CLASSES = {"column": "answer", "kind": "multiclass", "score": "confidence"}
+NUMBERS = {"column": "loss", "kind": "regression"}
+CHANGES: list[dict[str, Any]] = [
+    {}, {"window": {"granule": "hour", "length": "6h", "every": "1h"}}, OUTCOMES,
+    {**OUTCOMES, "labels": {"column": "repaid", "timestamp": "labelled_at"}}, {"labels": {"column": "repaid"}},
+    {"prediction": CLASSES, "labels": {"table": "acme-ml.serving.outcomes", "id": "loan", "column": "class"}},
+    {"prediction": NUMBERS, "labels": {**OUTCOMES["labels"], "column": "actual", "contradictory": "newest"}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", CHANGES)
 def test_every_statement_is_valid_googlesql(googlesql: GoogleSQL, changes: dict[str, Any]) -> None:
     """Each printed statement resolves with the parameters and schemas printed beside it, and uses nothing that BigQuery lacks."""
     found = monitor_statements(loans(**changes))
@@ -76,7 +92,11 @@ def test_the_scan_reads_the_log_once_and_only_monitored_columns(googlesql: Googl
         "amount", "region", "is_new", "opened_at", "grade", "debt", "income", "approved", "probability",
         "predicted_at", "environment", "n_items", "is_test", "model_version",
     }  # fmt: skip
-    counting = [s for s in monitor_statements(loans()) if s["name"] == "scan/histograms" and "INSERT" in s["sql"]]
+    counting = [
+        s
+        for s in monitor_statements(loans())
+        if s["name"] == "scan/histograms" and ".production_histograms`" in s["sql"]
+    ]
     assert len(counting) == 1
     analysis = analyze(googlesql, counting[0])
     assert analysis.scans == {LOG: 1}
@@ -89,7 +109,7 @@ def test_more_features_make_more_batches_each_reading_its_own(googlesql: GoogleS
     counting = [
         s
         for s in monitor_statements(loans(features=features))
-        if s["name"] == "scan/histograms" and "INSERT" in s["sql"]
+        if s["name"] == "scan/histograms" and ".production_histograms`" in s["sql"]
     ]
     assert len(counting) == 2
     read = [analyze(googlesql, s).columns[LOG] for s in counting]
@@ -109,7 +129,7 @@ def test_ten_thousand_features_stay_within_the_limits(googlesql: GoogleSQL) -> N
     for statement in longest.values():
         if statement["name"] != "write/commit":
             analyze(googlesql, statement)
-    counting = [s["sql"] for s in found if s["name"] == "scan/histograms" and "INSERT" in s["sql"]]
+    counting = [s["sql"] for s in found if s["name"] == "scan/histograms" and ".production_histograms`" in s["sql"]]
     assert len(counting) == -(-(10_000 + 2) // 40)
     for i in (0, 1, 2, 3, 5_000, 9_999):
         assert sum(f"`{name.format(i)}`" in sql for sql in counting) == 1

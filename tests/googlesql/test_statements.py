@@ -101,7 +101,8 @@ def own_statements() -> list[Statement]:
         statements.references(names, "m"), statements.progress(names, "m", "k"), statements.stored(names, "m", "d", *span),
         statements.verdict_keys(names, "m", NOW), statements.windows(names, "m", "d", [window]), statements.month_cost(names, "m", NOW),
         statements.answers(names, "m", "d", [window]), statements.arrivals(names, "m", "d", *span), statements.settled(names, "m"),
-        statements.performance_keys(names, "m", NOW), statements.volumes(names, "m", NOW, NOW), statements.history(names, "m", NOW, NOW), statements.days(names, "m", "d", *span),
+        statements.performance_keys(names, "m", NOW), statements.volumes(names, "m", NOW, NOW), statements.history(names, "m", NOW, NOW),
+        statements.days(names, "m", "d", *span),
         *(statements.insert(names, table, []) for table in TABLES),
     ]  # fmt: skip
 
@@ -125,7 +126,9 @@ LABEL_COLUMNS = {"id": "INT64", "repaid": "BOOL", "loss": "FLOAT64", "at": "TIME
 SCHEMES = {
     "binary": Scheme("binary", "true", "false", "true", score=Buckets("numeric", (0.2, 0.8))),
     "multiclass": Scheme("multiclass", classes=("a", "b"), score=Buckets("numeric", (0.2, 0.8))),
-    "regression": Scheme("regression", predicted_edges=(1.0, 2.0), outcome_edges=(3.0,), score=Buckets("numeric", (1.0,))),
+    "regression": Scheme(
+        "regression", predicted_edges=(1.0, 2.0), outcome_edges=(3.0,), score=Buckets("numeric", (1.0,))
+    ),
 }
 
 
