@@ -222,6 +222,7 @@ def _cross_validated(rows: _Rows, names: list[str], seed: int) -> tuple[float, t
     """The mean AUC of the folds by their rows, and what shuffling each feature takes from it."""
     import numpy as np
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
     generator = np.random.default_rng(seed)
     whole, losses = 0.0, np.zeros(len(names))
@@ -232,7 +233,8 @@ def _cross_validated(rows: _Rows, names: list[str], seed: int) -> tuple[float, t
         )
         never = np.isnan(rows.values[~held]).all(axis=0)  # the binning of scikit-learn fails without any value
         values = np.where(never, 0.0, rows.values)
-        model.fit(values[~held], rows.side[~held])
+        with threadpool_limits(1):  # so little work takes far longer when threads wait for each other on a busy machine
+            model.fit(values[~held], rows.side[~held])
         score = _scorer(model, rows.side[held])
         values, weight = values[held], float(held.mean())
         roc_auc = score(values)
@@ -248,12 +250,14 @@ def _cross_validated(rows: _Rows, names: list[str], seed: int) -> tuple[float, t
 def _scorer(model: Any, side: NDArray[np.int64]) -> Callable[[NDArray[np.float64]], float]:
     """Gives the AUC of the model on held-out rows of these sides: the share of pairs in order, ties one half."""
     from scipy import stats
+    from threadpoolctl import threadpool_limits
 
     m = int(side.sum())
     n = len(side) - m
 
     def score(values: NDArray[np.float64]) -> float:
-        ranks = stats.rankdata(model.decision_function(values))
+        with threadpool_limits(1):
+            ranks = stats.rankdata(model.decision_function(values))
         return float((ranks[side == 1].sum() - m * (m + 1) / 2) / (n * m))
 
     return score

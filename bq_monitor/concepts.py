@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from bq_monitor.warehouse.base import Row
 
 SHIFT = "shift"
 CONCEPT = "concept:"
+JOINTLY = "covariate shift: inputs moved together; given the model's score, what follows did not"
 _WORDS = {
     "none": "neither the inputs nor what follows from them moved",
     "covariate": "covariate shift: the inputs moved, what follows from them did not",
@@ -56,7 +58,9 @@ def concept_results(
     settled = dict(zip(verdicts, settle_concepts(list(verdicts.values()), config.alpha), strict=True))
     for name, verdict in settled.items():
         yield _result(judgement, name, verdict, config)
-    yield _shift(judgement, list(settled.values()), config.alpha)
+    scores = {feature.name for feature in reference.features if feature.role == "score"}
+    is_calm = any(_is_surely_calm(verdict, rule) for name, verdict in settled.items() if name in scores)
+    yield _shift(judgement, list(settled.values()), config.alpha, is_calm_given_score=is_calm)
 
 
 def _threshold(config: MonitorConfig) -> float:
@@ -112,25 +116,27 @@ def _measured(verdict: ConceptVerdict) -> Measured:
     return Measured(verdict.conditional, verdict.n_current, scale="none")
 
 
-def _shift(judgement: OutcomeJudgement, verdicts: Sequence[ConceptVerdict], alpha: float) -> PerformanceResult:
+def _is_surely_calm(verdict: ConceptVerdict, rule: ConceptRule) -> bool:
+    """Whether the outcome given a feature surely moved by less than matters; with few rows that is never sure."""
+    return verdict.status == "ok" and verdict.upper is not None and verdict.upper < rule.threshold
+
+
+def _shift(
+    judgement: OutcomeJudgement, verdicts: Sequence[ConceptVerdict], alpha: float, *, is_calm_given_score: bool
+) -> PerformanceResult:
+    """What moved as a whole. Where the outcome moved given a feature, but surely not given the score, which sums up all inputs, the
+    feature stands for others that moved with it: that is covariate shift."""
     evaluated = [verdict for verdict in verdicts if verdict.status != "not_evaluated"]
-    n = judgement.arrived
+    blank = PerformanceResult(
+        judgement, ALL, "realised", SHIFT, undefined("no features"), "not_evaluated",
+        n_rows=judgement.arrived.n_rows, n_labelled=judgement.arrived.n_labelled,
+    )  # fmt: skip
     if not evaluated:
         reason = next((verdict.reason for verdict in verdicts if verdict.reason), "no features")
-        return PerformanceResult(
-            judgement,
-            ALL,
-            "realised",
-            SHIFT,
-            undefined(reason),
-            "not_evaluated",
-            reason,
-            n_rows=n.n_rows,
-            n_labelled=n.n_labelled,
-        )
+        return replace(blank, measured=undefined(reason), reason=reason)
     kind = shift_kind(evaluated, alpha)
     n_moved = sum(verdict.status == "drift" for verdict in evaluated)
-    return PerformanceResult(
-        judgement, ALL, "realised", SHIFT, Measured(float(n_moved), len(evaluated), scale="none"), "drift" if "concept" in kind else "ok",
-        explanation=_WORDS[kind], n_rows=n.n_rows, n_labelled=n.n_labelled,
-    )  # fmt: skip
+    found = replace(blank, measured=Measured(float(n_moved), len(evaluated), scale="none"), status="ok")
+    if "concept" in kind and is_calm_given_score:
+        return replace(found, explanation=JOINTLY)
+    return replace(found, status="drift" if "concept" in kind else "ok", explanation=_WORDS[kind])

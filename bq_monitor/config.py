@@ -36,6 +36,11 @@ from bq_monitor.timegrid import Window, parse_moment
 
 NAME = re.compile(r"[a-z0-9_]+")
 WAREHOUSE_ENV = "BQ_MONITOR_WAREHOUSE"
+BUSINESS_OF = {
+    "binary": ("positive_rate", "mean_confidence", "low_confidence_share", "prediction_shift"),
+    "multiclass": ("mean_confidence", "low_confidence_share"), "regression": ("prediction_shift",),
+}  # fmt: skip
+"""Which numbers of `business` each kind of prediction has."""
 
 
 def _check_name(name: str) -> str:
@@ -46,6 +51,8 @@ def _check_name(name: str) -> str:
 
 def _full_names(value: object) -> object:
     """`auc` is short for `roc_auc`."""
+    if isinstance(value, Mapping) and {"auc", "roc_auc"} <= set(value):
+        raise ValueError("got both auc and roc_auc, which are one measure; give one of them")
     return (
         {"roc_auc" if key == "auc" else key: item for key, item in value.items()}
         if isinstance(value, Mapping)
@@ -121,6 +128,11 @@ class MonitorConfig(Section):
                 raise ValueError(
                     f"performance: unknown measure of {self.prediction.kind} predictions; got {name!r}; known: {', '.join(known)}.{hint}"
                 )
+        numbers = BUSINESS_OF[self.prediction.kind]
+        if other := sorted(self.business.model_fields_set - {*numbers, "low_confidence"}):
+            raise ValueError(
+                f"business: no number of {self.prediction.kind} predictions; got {', '.join(other)}; allowed: {', '.join(numbers)}"
+            )
         if self.performance and self.labels is None:
             raise ValueError("performance: without 'labels'; say where the outcomes are")
         if self.labels and self.labels.table and not (self.labels.id or self.source.id):
@@ -138,8 +150,11 @@ class MonitorConfig(Section):
             raise ValueError(f"segments: {', '.join(twice)} listed twice; name each once")
         for fairness in self.fairness:
             if fairness.group not in titles:
+                known, hint = ", ".join(titles) or "none is configured", did_you_mean(fairness.group, titles)
+                raise ValueError(f"fairness: group: got {fairness.group!r}; allowed: a segment ({known}).{hint}")
+            if fairness.reference is not None and fairness.reference.count(" & ") < fairness.group.count(" & "):
                 raise ValueError(
-                    f"fairness: group: got {fairness.group!r}; allowed: a segment ({', '.join(titles) or 'none is configured'})"
+                    f"fairness: reference: got {fairness.reference!r}; allowed: a value for each of {fairness.group}, with ' & ' between"
                 )
         if self.fairness and self.prediction and self.prediction.kind != "binary":
             raise ValueError(f"fairness: got {self.prediction.kind} predictions; allowed: binary")

@@ -143,9 +143,11 @@ class OutcomePlanner:
 
     def look_from(self, windows: Sequence[Window], stored: OutcomesStored) -> datetime | None:
         """From when on it must be looked at what has arrived: what was never counted, and what may still change."""
+        counted_for = {reference.reference_id for reference in self.planner.targets()}
         settled = {
-            granule for (_, granule), found in stored.arrivals.items() if self._is_settled(granule, found.known_at)
-        }
+            granule for (reference_id, granule), found in stored.arrivals.items()
+            if reference_id in counted_for and self._is_settled(granule, found.known_at)
+        }  # fmt: skip
         granules = {granule for window in windows for granule in self.grid.granules(window)}
         return min(granules if self.planner.backfill else granules - settled, default=None)
 
@@ -215,7 +217,7 @@ class OutcomePlanner:
         config = self.config
         said = [{name: item.model_dump(mode="json") for name, item in config.performance.items()}]
         said += [config.business.model_dump(mode="json"), [item.model_dump(mode="json") for item in config.fairness]]  # type: ignore[list-item]
-        detection = config.detection
+        detection, latency = config.detection, config.quality.latency_ms
         return [
             config.monitor,
             self.definition,
@@ -224,6 +226,8 @@ class OutcomePlanner:
             detection.metric,
             detection.threshold,
             detection.min_rows,
+            None if detection.metric == "js_distance" else detection.preset,  # says the threshold of concepts
+            latency.model_dump(mode="json") if latency else None,
         ]
 
     def _counts(

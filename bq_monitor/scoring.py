@@ -26,6 +26,7 @@ from bq_monitor.measure.significance import Law, holm
 from bq_monitor.outcome_results import Basis, PerformanceResult
 from bq_monitor.outcomes import JOINT, Scheme, answers_from_rows
 from bq_monitor.plan_outcomes import OutcomeJudgement
+from bq_monitor.reference import Reference
 from bq_monitor.sections import Fairness, Limits
 from bq_monitor.segments import ALL, belongs, dimensions
 from bq_monitor.warehouse.base import Row
@@ -48,11 +49,19 @@ def _of_window(config: MonitorConfig, judgement: OutcomeJudgement, rows: Sequenc
         return
     scheme = Scheme.of(config, reference)
     if scheme is None:
-        yield _nothing(judgement, "the positive class cannot be told: say prediction.positive")
+        yield _nothing(judgement, _why_no_scheme(config, reference))
         return
     yield from _Scored(config, judgement, scheme, rows).results()
     if config.labels:
         yield from concept_results(config, judgement, scheme, [row for row in rows if row["feature"].startswith(JOINT)])
+
+
+def _why_no_scheme(config: MonitorConfig, reference: Reference) -> str:
+    if config.prediction is None:
+        return "no prediction is configured"
+    if all(feature.role != "prediction" for feature in reference.features):
+        return "the prediction is not in the reference: capture it again"
+    return "the positive class cannot be told: say prediction.positive"
 
 
 def _nothing(judgement: OutcomeJudgement, reason: str) -> PerformanceResult:
@@ -178,8 +187,9 @@ class _Scored:
         """Rates of each group beside those of the reference group."""
         (dimension,) = [item for item in dimensions(self.config) if item.title == said.group]
         groups = {name: answers for name, answers in self._now.items() if belongs(name, dimension)}
-        largest = max((n.n_rows, name) for name, n in self._before.items() if belongs(name, dimension))[1]
-        chosen = largest if said.reference is None else dimension.name([said.reference])
+        before = [(n.n_rows, name) for name, n in self._before.items() if belongs(name, dimension)]
+        values = said.reference.split(" & ", len(dimension.parts) - 1) if said.reference else None
+        chosen = dimension.name(values) if values else max(before, default=(0, dimension.other))[1]
         least = self.config.detection.min_rows
         for item in parity(groups, chosen):
             n_rows, n_labelled = groups[item.group].n_rows, groups[item.group].labelled.n_rows
@@ -191,12 +201,10 @@ class _Scored:
                     self.judgement, item.group, basis, f"{item.rate}_{kind}", measured, alpha=self.config.alpha,
                     explanation=f"{item.rate} of {item.group} beside {chosen}", n_rows=n_rows, n_labelled=n_labelled,
                 )  # fmt: skip
-                if measured.value is None or min(n_rows, groups.get(chosen, self._now[item.group]).n_rows) < least:
-                    yield replace(
-                        result,
-                        status="not_evaluated",
-                        reason=measured.reason or f"too few rows: {n_rows} of at least {least}",
-                    )
+                n = min(n_rows, groups[chosen].n_rows) if chosen in groups else n_rows
+                if measured.value is None or n < least:
+                    reason = measured.reason or f"too few rows: {n} of at least {least}"
+                    yield replace(result, status="not_evaluated", reason=reason)
                 else:
                     yield _fair_limit(result, said, kind)
 

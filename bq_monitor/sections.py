@@ -274,8 +274,9 @@ class Segment(Section):
     @model_validator(mode="after")
     def _columns_or_expression(self) -> Segment:
         if bool(self.columns) == (self.expression is not None) or (self.expression is None) != (self.name is None):
+            said = self.model_dump(exclude_defaults=True)
             raise ValueError(
-                "allowed: a column, a list of columns (their intersections), or {name: ..., expression: ...}"
+                f"got {said}; allowed: a column, a list of columns (their intersections), or {{name: ..., expression: ...}}"
             )
         if len(set(self.columns)) != len(self.columns):
             raise ValueError(f"a column stands twice; got {self.columns!r}")
@@ -323,6 +324,13 @@ class Business(Section):
     low_confidence_share: Limits | None = None
     prediction_shift: Limits | None = None
     low_confidence: Annotated[float, Field(gt=0, lt=1)] = 0.6
+
+    @model_validator(mode="after")
+    def _a_shift_has_a_size(self) -> Business:
+        said = self.prediction_shift.model_dump(exclude_none=True) if self.prediction_shift else {"max": 0}
+        if set(said) != {"max"} or said["max"] < 0:
+            raise ValueError(f"prediction_shift: got {said}; allowed: max, how far the mean score may move either way")
+        return self
 
 
 class Volume(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -81,7 +82,7 @@ def keys(config: MonitorConfig, relation: Relation, listed: Sequence[str]) -> tu
 
 def belongs(segment: str, dimension: Dimension) -> bool:
     """Whether a segment is one of a dimension."""
-    pieces = segment.split(" & ")
+    pieces = re.split(r" & (?=[^&]*(?:=| IS NULL))", segment)  # a value may hold ' & ' itself: 'R & D'
     starts = [
         piece.startswith((f"{part}=", f"{part} IS NULL")) for piece, part in zip(pieces, dimension.parts, strict=False)
     ]

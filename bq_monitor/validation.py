@@ -9,9 +9,11 @@ from pathlib import Path
 from bq_monitor.config import MonitorConfig
 from bq_monitor.errors import AccessError, BqMonitorError, InputError, TableNotFoundError, did_you_mean
 from bq_monitor.findings import Findings
+from bq_monitor.outcomes import arrivals_statement, outcomes_of
 from bq_monitor.permissions import Reach, find_reach
 from bq_monitor.reference import Reference, load_references
 from bq_monitor.scan import log_scan
+from bq_monitor.segments import keys
 from bq_monitor.warehouse import open_warehouse
 from bq_monitor.warehouse.base import Relation, Warehouse
 from bq_monitor.warehouse.fragments import ALLOWED
@@ -44,6 +46,9 @@ def examine(warehouse: Warehouse, config: MonitorConfig, now: datetime) -> Findi
     reach = find_reach(warehouse, config) if is_bigquery else _embedded_reach(warehouse, config)
     found += reach.findings
     log_faults = _log_faults(config, warehouse, reach.log, asks=reach.reads_log) if reach.log else []
+    log_faults += (
+        _outcome_faults(config, warehouse, reach.log, asks=reach.reads_log) if reach.log and not log_faults else []
+    )
     found += Findings((*log_faults, *(_feature_faults(config, reach.log) if reach.log else ())))
     references, state = _state(config, warehouse) if reach.reads_own else ([], Findings())
     found += state
@@ -89,6 +94,28 @@ def _log_faults(config: MonitorConfig, warehouse: Warehouse, log: Relation, *, a
     except BqMonitorError as error:
         return [str(error)]
     return []
+
+
+def _outcome_faults(config: MonitorConfig, warehouse: Warehouse, log: Relation, *, asks: bool) -> list[str]:
+    """Whether segments can be told apart, labels joined, and latency counted, as far as the service may be asked."""
+    now, faults = datetime.now(UTC), []
+    latency = config.quality.latency_ms
+    if latency and latency.column not in log.columns:
+        hint = did_you_mean(latency.column, log.columns)
+        faults.append(f"{log.place}: quality.latency_ms: missing column {latency.column!r}.{hint}")
+    try:
+        keys(config, log, [])
+        table = config.labels.table if config.labels else None
+        labels = warehouse.relation(table) if table else None
+        if config.labels and labels is None and config.labels.column not in log.columns:
+            raise InputError.missing_columns(f"{log.place}: labels.column", [config.labels.column], log.columns)
+        scan, outcomes = log_scan(config, log, now, now), outcomes_of(config, log, labels, now)
+        look = arrivals_statement(scan, config, outcomes, warehouse.dialect)
+        if asks and (config.labels or config.source.id):
+            warehouse.estimate(look)
+    except BqMonitorError as error:
+        faults.append(str(error))
+    return faults
 
 
 def _feature_faults(config: MonitorConfig, relation: Relation) -> list[str]:

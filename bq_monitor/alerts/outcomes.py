@@ -58,17 +58,20 @@ def _sentence(result: PerformanceResult) -> str:
 
 
 def _concepts(results: Sequence[PerformanceResult]) -> Iterator[Event]:
-    """One event a window whose shift is one of concept, with the features that show it most."""
+    """One event a window in which the outcome moved given some features: critical where that is a shift of concept."""
     for result in results:
-        if result.metric != SHIFT or result.status != "drift" or result.judgement.is_provisional:
+        if result.metric != SHIFT or result.judgement.is_provisional:
             continue
         moved = [
             r
             for r in results
             if r.judgement is result.judgement and r.metric.startswith(CONCEPT) and r.status == "drift"
         ]
+        if not moved and result.status != "drift":
+            continue
         worst = sorted(moved, key=lambda r: -(r.measured.value or 0.0))[:MAX_CONCEPTS]
         told = "; ".join(r.explanation or r.metric for r in worst)
         more = f"; and {len(moved) - len(worst)} more" if len(moved) > len(worst) else ""
         message = f"{result.explanation}: {told}{more}" if told else str(result.explanation)
-        yield Event(result.judgement, "concept_drift", "critical", message, segment=result.segment)
+        severity: Severity = "critical" if result.status == "drift" else "warning"
+        yield Event(result.judgement, "concept_drift", severity, message, segment=result.segment)
