@@ -412,6 +412,10 @@ def _print_demo(result: DemoResult) -> None:
     _print_table(demo_table(result))
     _print_table(demo_outcome_table(result))
     print(
+        "'estimated' is told on the day itself, from what scores meant in training: it sees inputs move, but not the world change\n"
+        "(concept shift); only outcomes show that. Here each comes a year after approval, which is a simplification.\n"
+    )
+    print(
         f"A model trained on {result.n_training:,} loans of 1999-10 to 2003-09 (ROC AUC {result.roc_auc:.3f}, cross-validated)"
     )
     print(f"answered {result.n_logged:,} applications of 2003-10 to 2009-09; the monitor judged them month by month.\n")

@@ -291,7 +291,7 @@ def _replay(config: MonitorConfig, on_window: OnWindow) -> Iterator[DemoRow]:
 def _row(outcome: RunResult) -> DemoRow:
     """The one window that a run at the beginning of a month judges."""
     (window,) = outcome.windows
-    verdicts = {result.feature: result.verdict for result in outcome.results}
+    verdicts = {result.feature: result.verdict for result in outcome.results if result.segment == "all"}
     return DemoRow(
         window.start.date(),
         max(verdict.n_current for verdict in verdicts.values()),
@@ -341,17 +341,27 @@ QUERIES = (
     DemoQuery(
         "Which features drifted, in how many months, and how far",
         "SELECT feature, COUNT_IF(status = 'drift') AS n_months_drifted, ROUND(MAX(drift_score), 2) AS highest_score\n"
-        "FROM drift_latest GROUP BY feature ORDER BY n_months_drifted DESC, feature",
+        "FROM drift_latest WHERE segment = 'all' GROUP BY feature ORDER BY n_months_drifted DESC, feature",
     ),
     DemoQuery(
         "The loan amount, month by month",
         "SELECT window_start::DATE AS month, n_current, status, ROUND(value, 3) AS js_distance, ROUND(lower, 3) AS at_least\n"
-        "FROM drift_timeline WHERE feature = 'loan_amount' ORDER BY month",
+        "FROM drift_timeline WHERE feature = 'loan_amount' AND segment = 'all' ORDER BY month",
     ),
     DemoQuery(
         "What moved in the short application form when it ended",
         "SELECT bucket, ROUND(baseline_share, 3) AS training, ROUND(current_share, 3) AS production, ROUND(psi_contribution, 3) AS psi\n"
-        "FROM bucket_contributions WHERE feature = 'low_doc' AND window_start::DATE = '2005-10-01' ORDER BY bucket",
+        "FROM bucket_contributions WHERE feature = 'low_doc' AND segment = 'all' AND window_start::DATE = '2005-10-01' ORDER BY bucket",
+    ),
+    DemoQuery(
+        "How far the promised probability was from what happened, month by month",
+        "SELECT window_start::DATE AS month, n_labelled, ROUND(value, 3) AS gap, ROUND(lower, 3) AS at_least, status\n"
+        "FROM performance_timeline WHERE metric = 'calibration_gap' AND segment = 'all' AND NOT is_provisional ORDER BY month",
+    ),
+    DemoQuery(
+        "Which inputs lead to other outcomes than in training, in how many months",
+        "SELECT metric, COUNT(*) AS n_months, ANY_VALUE(explanation) AS for_example FROM performance_latest\n"
+        "WHERE metric LIKE 'concept:%' AND status = 'drift' GROUP BY metric ORDER BY n_months DESC, metric",
     ),
     DemoQuery("What is wrong in the newest month", "SELECT kind, severity, feature, message FROM open_alerts ORDER BY kind, feature"),
     DemoQuery("What each run did", "SELECT as_of::DATE AS as_of, n_granules_counted, n_drift, n_not_evaluated FROM runs ORDER BY as_of"),

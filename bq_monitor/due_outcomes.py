@@ -41,7 +41,7 @@ class OutcomeDesk:
         if self.config.labels:
             first = min((window.start for window in taken), default=progress.first_start)
             first = min(first, progress.first_start) if first and progress.first_start else first
-            windows = self.outcomes.candidates(self._settled_to(), first, plan.watermark)
+            windows = self.outcomes.candidates(self._mark(), first, plan.watermark)
         reach = self.outcomes.reach(windows)
         if reach is None or not self._is_wanted:
             return OutcomePlan()
@@ -62,10 +62,14 @@ class OutcomeDesk:
         quality = self.config.quality
         return self.config.labels is not None or quality.duplicate_ids is not None or quality.freshness is not None
 
-    def _settled_to(self) -> datetime | None:
-        (row,) = self.warehouse.query(statements.settled(self.warehouse, self.config.monitor))
-        moment: datetime | None = row["settled_to"]
-        return moment.astimezone(UTC) if moment else None
+    def _mark(self) -> datetime | None:
+        """Up to where judgements are final; under a new definition, up to where no more outcomes are to come."""
+        statement = statements.settled(self.warehouse, self.config.monitor, self.outcomes.definition)
+        (row,) = self.warehouse.query(statement)
+        if row["settled_to"]:
+            moment: datetime = row["settled_to"].astimezone(UTC)
+            return moment
+        return self.outcomes.mature_to if row["was_redefined"] else None
 
     def _stored(self, windows: Sequence[Window], reach: Window) -> OutcomesStored:
         monitor, definition = self.config.monitor, self.outcomes.definition

@@ -103,6 +103,7 @@ class OutcomeJudgement:
     is_provisional: bool
     arrived: Arrived
     supersedes: tuple[str, ...] = ()
+    scan_definition_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,15 @@ class OutcomePlanner:
         found = self.grid.windows(after, until)
         return [window for window in found if first is None or window.start >= self.grid.floor(first)]
 
+    @property
+    def mature_to(self) -> datetime:
+        """Rows before this moment are so old that no more of their outcomes are to come."""
+        as_of = self.planner.as_of
+        return as_of if self.matures_after is None else self.matures_after.before(as_of, self.grid.zone)
+
     def is_mature(self, moment: datetime) -> bool:
         """Whether rows before a moment are old enough for all of their outcomes to be known."""
-        return self.matures_after is None or moment <= self.matures_after.before(self.planner.as_of, self.grid.zone)
+        return moment <= self.mature_to
 
     def reach(self, windows: Sequence[Window]) -> Window | None:
         """The stretch that windows cover; None without windows."""
@@ -210,7 +217,7 @@ class OutcomePlanner:
             named = reference.model_version if reference else version
             arrived = sum((arrived for _, arrived in own), Arrived(n_ids=0))
             supersedes = stored.judged_by.get((window, named), ())
-            yield OutcomeJudgement(window, named, reference, key, is_provisional, arrived, supersedes)
+            yield OutcomeJudgement(window, named, reference, key, is_provisional, arrived, supersedes, self.definition)
 
     def _rules(self) -> list[object]:
         """Everything in the configuration that the judgement of answers depends on."""

@@ -140,6 +140,7 @@ def performance_row(result: PerformanceResult, outcome: RunResult, computed_at: 
         **vars(result), "monitor": outcome.monitor, "model_version": judgement.model_version, "run_id": outcome.run_id,
         "computed_at": computed_at, "reference_id": judgement.reference.reference_id if judgement.reference else None,
         "window_start": judgement.window.start, "window_end": judgement.window.end, "verdict_key": judgement.verdict_key,
+        "scan_definition_id": judgement.scan_definition_id,
         "is_provisional": judgement.is_provisional, "value": measured.value, "lower": lower, "upper": upper, "bound": measured.bound,
         "n": measured.n, "confusion": list(result.confusion), "bins": list(result.bins),
     }  # fmt: skip

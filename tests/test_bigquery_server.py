@@ -169,16 +169,6 @@ def test_a_rerun_scans_and_writes_nothing(captured: Lab) -> None:
     assert not [step for step in captured.steps()[asked:] if step == "scan-histograms" or step.startswith("write-")]
 
 
-def test_a_version_without_a_reference_is_judged_once(captured: Lab) -> None:
-    """Its days are not stored; that a later run looks at fewer of them makes no new judgement of its answers."""
-    captured.run("2026-01-13")
-    captured.run("2026-01-20")
-    judged = captured.server.engine.ask(
-        "SELECT window_end, COUNT(*) FROM `acme-ml.mon.performance_results` WHERE model_version = '2' GROUP BY window_end"
-    )
-    assert sorted((end.day, n) for end, n in judged) == [(11, 1), (18, 1)]
-
-
 def test_late_rows_are_counted_and_the_window_judged_again(captured: Lab, rng: np.random.Generator) -> None:
     """The days that grew are scanned again, alone; the older verdict stays, the view shows the newer."""
     captured.settings["window"] = {**WEEKLY, "restate": "14d"}

@@ -104,15 +104,60 @@ def test_the_views_answer_a_plain_client(demo: DemoResult, select: Callable[[str
     """Any DuckDB client reads the stored counts: 237 loans in October 2005, none of them on the short form."""
     counted = select(
         "SELECT bucket_name, SUM(production_n) FROM feature_histograms "
-        "WHERE feature = 'low_doc' AND granule >= '2005-10-01' AND granule < '2005-11-01' GROUP BY ALL ORDER BY ALL"
+        "WHERE feature = 'low_doc' AND segment = 'all' AND granule >= '2005-10-01' AND granule < '2005-11-01' GROUP BY ALL ORDER BY ALL"
     )
     assert {name: n for name, n in counted if n} == {"N": 237}
-    assert select("SELECT COUNT(*), COUNT(DISTINCT window_start) FROM drift_latest") == [(72 * 13, 72)]
+    assert select("SELECT COUNT(*), COUNT(DISTINCT window_start) FROM drift_latest WHERE segment = 'all'") == [
+        (72 * 13, 72)
+    ]
     assert select(
         "SELECT SUM(n_loans) FROM (SELECT MAX(n_current) AS n_loans FROM drift_latest GROUP BY window_start)"
     ) == [(15_353,)]
     for query in demo.queries:
         assert select(query.sql), query.title
+
+
+def test_the_crisis_is_concept_shift_once_outcomes_come(demo: DemoResult) -> None:
+    """From mid 2005 on far fewer loans are repaid than the same answers promised: told a year after each month, as concept shift."""
+    outcomes = {item.month: item for item in demo.outcomes}
+    assert list(outcomes) == [
+        row.month for row in demo.rows if row.month < date(2008, 10, 1)
+    ]  # the others' have not come
+    crisis = [item for month, item in outcomes.items() if date(2005, 6, 1) <= month <= date(2008, 5, 1)]
+    assert len(crisis) == 36
+    assert all((item.shift or "").startswith("concept shift") for item in crisis)
+    assert all((item.happened or 1) < (item.predicted or 0) - 0.15 for item in crisis)
+    quiet = [item for month, item in outcomes.items() if month < date(2004, 12, 1)]
+    assert not any((item.shift or "").startswith("concept shift") for item in quiet)
+
+
+def test_what_happened_is_what_the_data_say(demo: DemoResult) -> None:
+    """The share of charge-offs by fiscal year is that of the raw file: 0.615, 0.702, 0.781 and 0.750 in 2005 to 2008."""
+    for year, charged_off in {2005: 0.615, 2006: 0.702, 2007: 0.781, 2008: 0.750}.items():
+        months = [item for item in demo.outcomes if date(year - 1, 10, 1) <= item.month < date(year, 10, 1)]
+        n_loans = sum(item.n_loans for item in months)
+        repaid = sum((item.happened or 0) * item.n_loans for item in months) / n_loans
+        promised = sum((item.predicted or 0) * item.n_loans for item in months) / n_loans
+        assert 1 - repaid == pytest.approx(charged_off, abs=0.002)
+        assert 1 - promised == pytest.approx(0.45, abs=0.03)
+
+
+def test_the_alert_comes_when_outcomes_mature(demo: DemoResult, months: dict[date, DemoRow]) -> None:
+    """No month raises a concept alert before its outcomes are a year old; the run of January 2008 tells of January 2007."""
+    first = next(row for row in demo.rows if any("concept shift" in event for event in row.events))
+    assert first.month >= date(2005, 10, 1)
+    told = [event for event in months[date(2008, 1, 1)].events if event.startswith("critical")]
+    assert any("concept shift" in event for event in told)
+    assert any("calibration_gap" in event and "limit max 0.1" in event for event in told)
+
+
+def test_the_estimate_cannot_see_the_shift(demo: DemoResult) -> None:
+    """While the realised AUC falls by a tenth in the crisis, what is estimated without outcomes stays where it was."""
+    crisis = [item for item in demo.outcomes if date(2006, 3, 1) <= item.month < date(2008, 6, 1)]
+    realised = sum((item.roc_auc or 0) for item in crisis) / len(crisis)
+    estimated = sum((item.estimated_roc_auc or 0) for item in crisis) / len(crisis)
+    assert realised < 0.54
+    assert estimated > realised + 0.03
 
 
 def test_the_folder_holds_a_monitor_anyone_can_run(demo: DemoResult) -> None:
@@ -122,7 +167,8 @@ def test_the_folder_holds_a_monitor_anyone_can_run(demo: DemoResult) -> None:
         load_config(resources.resource("examples/loan_approval/loan_approval.yaml")),
     )
     assert config.warehouse == f"duckdb://{demo.database}"
-    assert config.model_copy(update={"warehouse": example.warehouse, "source": example.source}) == example
+    placed = {"warehouse": example.warehouse, "source": example.source, "labels": example.labels}
+    assert config.model_copy(update=placed) == example
     columns = duckdb.execute(
         "SELECT * FROM read_parquet(?) LIMIT 0", [str(demo.log).replace("[1]", "[[]1]")]
     ).description

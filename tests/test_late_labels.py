@@ -228,3 +228,12 @@ def test_labels_may_be_a_column_of_the_log(data: dict[str, pd.DataFrame], tmp_pa
     known = log[log["labelled_at"] < "2026-02-20"].assign(outcome=lambda rows: rows["repaid"])
     assert 0 < len(known) < len(log)
     assert_scikit_learn_agrees(config, known)
+
+
+def test_labels_may_be_configured_later(config: MonitorConfig, data: dict[str, pd.DataFrame]) -> None:
+    """Windows that were judged without outcomes get them, as far back as outcomes may still come."""
+    plain = config.model_copy(update={"labels": None, "performance": {}})
+    run(plain, "2026-02-10")
+    assert realised(config) == {}
+    run(config, "2026-02-20")
+    assert_scikit_learn_agrees(config, clean_join(data, "2026-02-20"))

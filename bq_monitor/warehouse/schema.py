@@ -235,7 +235,9 @@ PERFORMANCE_RESULTS = Table(
     "performance_results",
     "One number per window, segment and measure of how good the answers are, with its interval and verdict. Restated windows add rows.",
     (
-        _MONITOR, _VERSION, _REFERENCE, _RUN, _COMPUTED, *_WINDOW, _SEGMENT,
+        _MONITOR, _VERSION, _REFERENCE,
+        Column("scan_definition_id", "STRING", "Identity of what was counted: the log's definition, the prediction, the labels."),
+        _RUN, _COMPUTED, *_WINDOW, _SEGMENT,
         Column("basis", "STRING", "realised (from outcomes), estimated (without them) or observed (of the answers alone)."),
         Column("metric", "STRING", "accuracy, roc_auc, log_loss, positive_rate, ...; concept:NAME and shift: what changed between x and y."),
         Column("verdict_key", "STRING", "Identity of the verdict's inputs: configuration, reference, window, data versions."),

@@ -68,9 +68,10 @@ def arrivals(names: Names, monitor: str, outcome_definition_id: str, start: date
     return _read(names, "arrivals", _counts_params(monitor, outcome_definition_id, start, end))
 
 
-def settled(names: Names, monitor: str) -> Statement:
-    """Up to where the judgements of answers are final."""
-    return _read(names, "settled", {"monitor": Param("STRING", monitor)})
+def settled(names: Names, monitor: str, outcome_definition_id: str) -> Statement:
+    """Up to where the judgements of answers are final, and whether others were made under another definition."""
+    params = {"monitor": Param("STRING", monitor), "scan_definition_id": Param("STRING", outcome_definition_id)}
+    return _read(names, "settled", params)
 
 
 def performance_keys(names: Names, monitor: str, start: datetime) -> Statement:

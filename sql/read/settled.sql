@@ -1,4 +1,7 @@
--- Up to where the judgements of answers are final. Grain: one row. Reads: performance_latest. Parameters: monitor STRING.
-SELECT MAX(p.window_end) AS settled_to
+-- Up to where the judgements of answers under one definition are final, and whether there are any under others.
+-- Grain: one row. Reads: performance_latest. Parameters: monitor, scan_definition_id STRING.
+SELECT
+  MAX(IF(p.scan_definition_id = @scan_definition_id AND NOT p.is_provisional, p.window_end, NULL)) AS settled_to,
+  COALESCE(LOGICAL_OR(p.scan_definition_id != @scan_definition_id), FALSE) AS was_redefined
 FROM {{ table("performance_latest") }} AS p
-WHERE p.monitor = @monitor AND NOT p.is_provisional
+WHERE p.monitor = @monitor

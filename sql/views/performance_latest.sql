@@ -4,6 +4,7 @@ SELECT
   p.monitor AS monitor,
   p.model_version AS model_version,
   p.reference_id AS reference_id,
+  p.scan_definition_id AS scan_definition_id,
   p.run_id AS run_id,
   p.computed_at AS computed_at,
   p.window_start AS window_start,

@@ -163,7 +163,7 @@ class Bench:
     `texts` are the requests and statements of the undisturbed act, in order.
     """
 
-    url, source = "bigquery://acme-ml/mon", "acme-ml.serving.log"
+    url, source, labels = "bigquery://acme-ml/mon", "acme-ml.serving.log", "acme-ml.serving.labels"
 
     def __init__(self, server: Server, scenario: Scenario) -> None:
         self.server, self.scenario = server, scenario
@@ -186,6 +186,9 @@ class Bench:
 
     def write_log(self, log: pd.DataFrame) -> None:
         self.server.engine.load(self.source, "SELECT * FROM log", partition="ts", log=log)
+
+    def write_labels(self, labels: pd.DataFrame) -> None:
+        self.server.engine.load(self.labels, "SELECT * FROM labels", partition="labelled_at", labels=labels)
 
     def stored(self) -> Stored:
         """All that the server holds of ours."""
@@ -370,7 +373,7 @@ def _short(text: str) -> str:
 
 def is_keyed(text: str) -> bool:
     """Whether a request begins a job whose id says what it does."""
-    keys = ("count", "emptied", "commit", "reference")
+    keys = ("count", "emptied", "outcomes", "arrived", "commit", "reference")
     return any(text.startswith(f"jobs.insert bq-monitor-{key}-") for key in keys)
 
 

@@ -53,7 +53,7 @@ class Bench:
     """One scenario on a file: prepared once, copied for each case. `texts` are the statements that write in the undisturbed act."""
 
     def __init__(self, folder: Path, scenario: Scenario) -> None:
-        self.scenario, self.source = scenario, str(folder / "log.parquet")
+        self.scenario, self.source, self.labels = scenario, str(folder / "log.parquet"), str(folder / "labels.parquet")
         self._start, self._file = folder / "start.duckdb", folder / "case.duckdb"
         self.url = f"duckdb://{self._start}"
         self.config = scenario.config(self)
@@ -66,6 +66,9 @@ class Bench:
 
     def write_log(self, log: pd.DataFrame) -> None:
         log.to_parquet(self.source)
+
+    def write_labels(self, labels: pd.DataFrame) -> None:
+        labels.to_parquet(self.labels)
 
     def stored(self) -> Stored:
         """All that the file holds of ours; of counts those in force: batches of a granule that were stored before a kill are stored anew."""

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bq_monitor.capture import build_reference, wanted_features
+from bq_monitor.capture_outcomes import with_outcomes, with_segments
 from bq_monitor.config import MonitorConfig, parse_config
 from bq_monitor.due import Asked
 from bq_monitor.job import Backfill, execute
@@ -32,10 +33,15 @@ class Desk(Protocol):
 
     url: str
     source: str
+    labels: str
     warehouse: Warehouse
 
     def write_log(self, log: pd.DataFrame) -> None:
         """Put these rows in the place of the log's."""
+        ...
+
+    def write_labels(self, labels: pd.DataFrame) -> None:
+        """Put these rows in the place of the labels'."""
         ...
 
 
@@ -58,6 +64,8 @@ class Scenario:
             "source": {"timestamp": "ts"}, "window": WEEKLY, "features": FEATURES, "detection": {"confirm": "1 of 1"}, **self.settings,
         }  # fmt: skip
         settings["source"] = {**settings["source"], "table": desk.source}
+        if "labels" in settings:
+            settings["labels"] = {**settings["labels"], "table": desk.labels}
         return parse_config({"monitor": "loans", "warehouse": desk.url, **settings})
 
     @contextmanager
@@ -94,11 +102,13 @@ def log(weeks: list[tuple[str, int, float]], second: float = 0.0) -> pd.DataFram
 
 
 def build(config: MonitorConfig, version: str = "1") -> Reference:
-    """A reference of 500 rows, made by the embedded engine with a known salt."""
+    """A reference of 500 rows (without their outcomes), made by the embedded engine with a known salt."""
     engine = DuckDBWarehouse()
-    relation = engine.frame(rows("2025-12-01", 1, per_day=500), "training")
+    training = rows("2025-12-01", 1, per_day=500)
+    relation = engine.frame(answered(training).drop(columns="repaid") if config.prediction else training, "training")
     wanted = wanted_features(config, relation)
     made = build_reference(engine, relation, wanted, monitor="loans", version=version, unfit="refuse", salt="salt")
+    made = with_outcomes(engine, relation, with_segments(engine, relation, made, config), config)
     engine.close()
     return made
 
@@ -147,12 +157,39 @@ def begun_late(desk: Desk, config: MonitorConfig) -> None:
     run("2026-01-27")(desk.warehouse, config)
 
 
+def answered(days: pd.DataFrame) -> pd.DataFrame:
+    """Rows with an id, what the model answered, and what came true: mostly what it said."""
+    rng = np.random.default_rng(len(days))
+    score = rng.random(len(days))
+    ids = [f"{when:%m%d}-{i}" for i, when in enumerate(days["ts"])]
+    return days.reset_index(drop=True).assign(
+        application=ids, approved=score >= 0.5, score=score, repaid=rng.random(len(days)) < score
+    )
+
+
+def labels_come(desk: Desk, config: MonitorConfig) -> None:
+    """Two weeks were judged when half of their outcomes were known; since then the others came, and some that contradict."""
+    store_reference(desk.warehouse, build(config))
+    given = answered(log(TWO_WEEKS))
+    desk.write_log(given.drop(columns="repaid"))
+    labels = given[["application", "repaid"]].assign(labelled_at=given["ts"].max())
+    desk.write_labels(labels[::2])
+    run("2026-01-20")(desk.warehouse, config)
+    late = pd.concat([labels[1::2], labels[:6:2].assign(repaid=~labels["repaid"])])
+    desk.write_labels(pd.concat([labels[::2], late.assign(labelled_at=pd.Timestamp("2026-01-20 12:00", tz="UTC"))]))
+
+
 def store_it(warehouse: Warehouse, config: MonitorConfig) -> None:
     store_reference(warehouse, build(config))
 
 
 ONE_A_STATEMENT = {"bq_monitor.scan.MAX_FEATURES_PER_STATEMENT": 1}
 LATE_START = {"window": {**WEEKLY, "start": "2026-01-19"}}
+LABELLED: dict[str, Any] = {
+    "source": {"timestamp": "ts", "id": "application"}, "prediction": {"column": "approved", "kind": "binary", "positive": True, "score": "score"},
+    "labels": {"id": "application", "column": "repaid", "timestamp": "labelled_at", "matures_after": "30d"},
+    "segments": ["region"], "performance": {"accuracy": {"min": 0.9}}, "quality": {"duplicate_ids": {"max_share": 0.01}},
+}  # fmt: skip
 SCENARIOS = (
     Scenario("first", logged(TWO_WEEKS), run("2026-01-20")),
     Scenario("versions", logged(TWO_WEEKS, ("1", "2")), run("2026-01-20"), {"source": VERSIONED}),
@@ -164,6 +201,7 @@ SCENARIOS = (
         "staged", logged(TWO_WEEKS), run("2026-01-20"), limits={"bq_monitor.warehouse.bigquery.MAX_ROWS_BYTES": 100},
         warehouses=("bigquery",),
     ),
+    Scenario("labels", labels_come, run("2026-01-22"), LABELLED),
     Scenario("reference", lambda desk, config: None, store_it),
 )  # fmt: skip
 

@@ -18,24 +18,30 @@ COLUMNS |= {view.name: list(view.columns) for view in VIEWS}
 COMPARED = (
     "reference_histograms", "drift_results", "alert_events", "runs",
     "production_histograms_latest", "drift_latest", "drift_timeline", "open_alerts", "model_health",
+    "performance_results", "quality_results", "arrivals", "outcome_histograms_latest", "arrivals_latest", "performance_latest",
+    "performance_timeline", "quality_latest",
 )  # fmt: skip
 _MADE_ANEW = {
     "run_id", "computed_at", "captured_at", "started_at", "finished_at", "duration_seconds", "n_granules_counted",
     "bytes_processed", "bytes_billed", "cost", "slot_ms",
 }  # fmt: skip
 _COUNT_KEY = "reference_id, scan_definition_id, granule, segment, feature, computed_at"
+_COUNT_KEYS = {"production_histograms": _COUNT_KEY, "outcome_histograms": f"{_COUNT_KEY}, outcome, predicted"}
 
 
 def stored(ask: Ask, name: Callable[[str], str], *, counts: bool) -> Stored:
     """All that is stored; with `counts`, the superseded counts too."""
-    names = (*COMPARED, "production_histograms") if counts else COMPARED
+    names = (*COMPARED, *_COUNT_KEYS) if counts else COMPARED
     return {entity: Counter(_rows(ask, name(entity), COLUMNS[entity])) for entity in names}
 
 
 def counted_twice(ask: Ask, name: Callable[[str], str]) -> int:
     """How many counts of one granule and feature stand twice with one time, so that neither supersedes the other."""
-    table = name("production_histograms")
-    groups = f"SELECT COUNT(*) AS n FROM {table} GROUP BY {_COUNT_KEY} HAVING COUNT(*) > 1"
+    return sum(_twice(ask, name(table), key) for table, key in _COUNT_KEYS.items())
+
+
+def _twice(ask: Ask, quoted: str, key: str) -> int:
+    groups = f"SELECT COUNT(*) AS n FROM {quoted} GROUP BY {key} HAVING COUNT(*) > 1"
     ((n,),) = ask(f"SELECT COUNT(*) AS n FROM ({groups}) AS twice")
     return int(n)
 

@@ -98,7 +98,7 @@ def judged(
         {
             "monitor": "m", "model_version": "1", "reference_id": "r", **at(hours), "window_start": DAY + timedelta(days=start),
             "window_end": DAY + timedelta(days=start + 7), "segment": segment, "basis": "realised", "metric": metric,
-            "verdict_key": key, "is_provisional": provisional, "status": "ok", "value": 0.5 + hours / 100,
+            "verdict_key": key, "scan_definition_id": "d", "is_provisional": provisional, "status": "ok", "value": 0.5 + hours / 100,
             "confusion": [{"outcome": "yes", "predicted": None, "n": 3}], **changes,
         }
         for metric in metrics
@@ -183,7 +183,7 @@ def stretch(window_id: int, first: int, last: int, reference: str = "r") -> Row:
 WINDOWS = [stretch(0, 0, 4), stretch(1, 1, 2), stretch(2, 2, 3), stretch(3, 0, 1, "r2"), stretch(4, 3, 9)]
 READS = {
     "arrivals": lambda names: statements.arrivals(names, "m", "d", DAY, DAY + timedelta(days=3)),
-    "settled": lambda names: statements.settled(names, "m"),
+    "settled": lambda names: statements.settled(names, "m", "d"),
     "performance_keys": lambda names: statements.performance_keys(names, "m", DAY),
     "answers": lambda names: statements.answers(names, "m", "d", WINDOWS),
     "windows": lambda names: statements.windows(names, "m", "d", WINDOWS),
@@ -272,13 +272,16 @@ def test_a_restated_window_supersedes_as_a_whole(google: Google) -> None:
 
 
 def test_settled_is_the_end_of_the_last_final_window(google: Google) -> None:
-    """Only final judgements that stand settle a monitor; one without any is not settled."""
-    found: list[datetime | None] = []
-    for monitor in ("m", "m2", "unknown"):
-        statement = statements.settled(Names(), monitor)
+    """Only final judgements that stand settle a monitor, each definition for itself; one without any is not settled."""
+    found: dict[tuple[str, str], tuple[datetime | None, bool]] = {}
+    for monitor, definition in (("m", "d"), ("m", "new"), ("m2", "d"), ("unknown", "d")):
+        statement = statements.settled(Names(), monitor, definition)
         (row,) = google.query(statement.sql, statement.params)
-        found.append(row["settled_to"])
-    assert found == [DAY + timedelta(days=7), DAY + timedelta(days=37), None]
+        found[monitor, definition] = (row["settled_to"], row["was_redefined"])
+    assert found == {
+        ("m", "d"): (DAY + timedelta(days=7), False), ("m", "new"): (None, True), ("m2", "d"): (DAY + timedelta(days=37), False),
+        ("unknown", "d"): (None, False),
+    }  # fmt: skip
 
 
 def test_a_segment_that_vanished_has_no_counts(google: Google) -> None:

@@ -15,8 +15,12 @@ from bq_monitor.warehouse.base import Dialect, Param, Row, Statement
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 from bq_monitor.warehouse.schema import (
     ALERT_EVENTS,
+    ARRIVALS,
     DRIFT_RESULTS,
+    OUTCOME_HISTOGRAMS,
+    PERFORMANCE_RESULTS,
     PRODUCTION_HISTOGRAMS,
+    QUALITY_RESULTS,
     REFERENCE_HISTOGRAMS,
     RUNS,
     TABLES,
@@ -102,6 +106,44 @@ def event(day: int, feature: str | None, **changes: Any) -> Row:
     } | changes  # fmt: skip
 
 
+def answered(day: int, version: str, n: int, **changes: Any) -> Row:
+    """The score of one cell of a granule, of the counting that `version` names."""
+    return {
+        "monitor": "m", "model_version": "1", "reference_id": "r", "scan_definition_id": "o", "granule": DAY + timedelta(days=day),
+        "segment": "all", "outcome": "yes", "predicted": "no", "feature": "score", "n_rows": n, "n_null": 0, "n_finite": n, "mean": 0.25,
+        "second_moment": 0.5, "min": 0.0, "max": 0.5, "buckets": buckets({0: n}), "data_version": version,
+        "computed_at": DAY + timedelta(days=9), "run_id": "a",
+    } | changes  # fmt: skip
+
+
+def arrived(day: int, version: str, n_labelled: int, **changes: Any) -> Row:
+    return {
+        "monitor": "m", "model_version": "1", "reference_id": "r", "scan_definition_id": "o", "granule": DAY + timedelta(days=day),
+        "n_rows": 9, "n_labelled": n_labelled, "n_labels": 4, "n_contradictory": 0, "ages": [{"days": 1, "n": 2}, {"days": 3, "n": 4}],
+        "known_at": DAY + timedelta(days=9), "data_version": version, "computed_at": DAY + timedelta(days=9), "run_id": "a",
+    } | changes  # fmt: skip
+
+
+def scored(day: int, metric: str, value: float | None, **changes: Any) -> Row:
+    start = DAY + timedelta(days=day)
+    return {
+        "monitor": "m", "model_version": "1", "reference_id": "r", "run_id": "a", "computed_at": start + timedelta(days=1, hours=2),
+        "window_start": start, "window_end": start + timedelta(days=1), "segment": "all", "basis": "realised", "metric": metric,
+        "scan_definition_id": "o", "verdict_key": f"o{day}", "is_provisional": True, "status": "ok", "value": value, "n_rows": 9, "n_labelled": 4,
+        "confusion": [{"outcome": "yes", "predicted": None, "n": 4}],
+        "bins": [{"bin": "< 1", "n": 4, "share": 0.5, "reference_share": None}],
+    } | changes  # fmt: skip
+
+
+def checked(day: int, name: str, feature: str | None, **changes: Any) -> Row:
+    start = DAY + timedelta(days=day)
+    return {
+        "monitor": "m2", "model_version": "1", "reference_id": "r", "run_id": "a", "computed_at": start + timedelta(days=1, hours=2),
+        "window_start": start, "window_end": start + timedelta(days=1), "check_name": name, "feature": feature, "verdict_key": f"k{day}",
+        "status": "ok", "value": 0.5, "n_rows": 10,
+    } | changes  # fmt: skip
+
+
 @pytest.fixture
 def contents(rng: np.random.Generator) -> Contents:
     """Three days of counts and verdicts, with superseded ones beside them, of two monitors."""
@@ -128,7 +170,7 @@ def contents(rng: np.random.Generator) -> Contents:
     labels = [(0, None, None, "it's"), *specials]
     reference = [
         {"monitor": "m", "model_version": "1", "reference_id": "r", "captured_at": DAY, "baseline": "training",
-         "segment": "all", "feature": feature, "n_rows": n,
+         "segment": "all", "feature": feature, "role": "feature", "n_rows": n,
          "buckets": [{"bucket": b, "n": i, "lower": lower, "upper": upper, "label": label} for i, (b, lower, upper, label) in enumerate(listed)]}
         for feature, listed, n in (("amount", fine, 15), ("region", labels, 0))
     ]  # fmt: skip
@@ -155,7 +197,24 @@ def contents(rng: np.random.Generator) -> Contents:
         {"monitor": "m", "run_id": run_id, "started_at": DAY, "window_end": DAY, "bytes_processed": n}
         for run_id, n in (("a", None), ("b", 9))
     ]
+    later = {"computed_at": DAY + timedelta(days=12), "run_id": "b"}
+    answers = [answered(0, "v1", 3), answered(0, "v2", 4, **later), answered(1, "v3", 5), answered(2, "v4", 6, **later)]
+    arrivals = [arrived(0, "v1", 3), arrived(0, "v2", 4, **later), arrived(1, "v3", 5)]
+    performance = [
+        scored(0, "accuracy", 0.5),
+        scored(0, "roc_auc", 0.75),
+        scored(1, "accuracy", None, status="not_evaluated"),
+    ]
+    performance += [scored(0, "accuracy", 0.25, **later, verdict_key="o0b", is_provisional=False)]
+    quality = [
+        checked(0, "volume", None),
+        checked(0, "volume", None, **later, value=0.25),
+        checked(0, "null_rate", "amount"),
+    ]
+    quality += [checked(0, "null_rate", "region", status="drift"), checked(1, "volume", None)]
     return {
+        "outcome_histograms": rows_of(OUTCOME_HISTOGRAMS, *answers), "arrivals": rows_of(ARRIVALS, *arrivals),
+        "performance_results": rows_of(PERFORMANCE_RESULTS, *performance), "quality_results": rows_of(QUALITY_RESULTS, *quality),
         "production_histograms": rows_of(PRODUCTION_HISTOGRAMS, *production), "reference_histograms": rows_of(REFERENCE_HISTOGRAMS, *reference),
         "drift_results": rows_of(DRIFT_RESULTS, *drift), "alert_events": rows_of(ALERT_EVENTS, *events), "runs": rows_of(RUNS, *runs),
     }  # fmt: skip
@@ -223,6 +282,39 @@ def test_views_take_the_newest(google: Google) -> None:
     assert sorted(alerts, key=repr) == [("m", "amount", "drift"), ("m", None, "dataset_drift"), ("m2", "x", "drift")]
 
 
+def test_a_window_of_answers_is_superseded_as_a_whole(google: Google) -> None:
+    """The later judgement of a window stands; a number that only the earlier one has does not, in the timeline neither."""
+    for view in ("performance_latest", "performance_timeline"):
+        found = {(row["window_start"] - DAY, row["metric"], row["value"]) for row in google.contents[full(view)]}
+        assert found == {(timedelta(0), "accuracy", 0.25), (timedelta(days=1), "accuracy", None)}
+
+
+def test_arrivals_say_which_counts_of_answers_hold(google: Google) -> None:
+    """Counts that the newest arrivals of their granule do not name do not: older ones, and those whose run died before it said so."""
+    found = {
+        (row["granule"] - DAY, row["data_version"], row["n_rows"])
+        for row in google.contents[full("outcome_histograms_latest")]
+    }
+    assert found == {(timedelta(0), "v2", 4), (timedelta(days=1), "v3", 5)}
+    arrivals = [(row["granule"] - DAY, row["n_labelled"]) for row in google.contents[full("arrivals_latest")]]
+    assert sorted(arrivals) == [(timedelta(0), 4), (timedelta(days=1), 5)]
+
+
+def test_a_check_is_superseded_alone(google: Google) -> None:
+    """Of each check of a window and feature the newest stands, those without a feature too."""
+    found = [
+        (row["window_start"] - DAY, row["check_name"], row["feature"], row["value"])
+        for row in google.contents[full("quality_latest")]
+    ]
+    assert sorted(found, key=repr) == sorted(
+        [
+            (timedelta(0), "volume", None, 0.25), (timedelta(0), "null_rate", "amount", 0.5), (timedelta(0), "null_rate", "region", 0.5),
+            (timedelta(days=1), "volume", None, 0.5),
+        ],
+        key=repr,
+    )  # fmt: skip
+
+
 def test_bucket_names_are_those_of_the_reference(google: Google) -> None:
     """The view names each bucket as its reference does."""
     rows = google.contents[full("feature_histograms")]
@@ -286,6 +378,10 @@ def test_a_window_is_the_sum_of_its_granules(google: Google) -> None:
         ("verdict_keys", lambda names: statements.verdict_keys(names, "m", DAY + timedelta(days=1))),
         ("references", lambda names: statements.references(names, "m")),
         ("days", lambda names: statements.days(names, "m", "d", DAY, DAY + timedelta(days=2))),
+        ("arrivals", lambda names: statements.arrivals(names, "m", "o", DAY, DAY + timedelta(days=2))),
+        ("settled", lambda names: statements.settled(names, "m", "o")),
+        ("performance_keys", lambda names: statements.performance_keys(names, "m", DAY)),
+        ("answers", lambda names: statements.answers(names, "m", "o", windows(("r", 0, 3), ("r", 1, 2)))),
     ],
 )
 def test_reads_answer_the_same(google: Google, filled: DuckDBWarehouse, name: str, make: Any) -> None:
