@@ -16,6 +16,7 @@ from bq_monitor.measure.concept import (
     Shift,
     concept,
     concept_sentence,
+    is_surely_calm,
     settle_concepts,
     shift_kind,
 )
@@ -241,7 +242,7 @@ def _compare_concepts(
     sides: Sides, label: FeatureReference, why: str | None, rule: Rule, preset: PresetName
 ) -> tuple[tuple[ConceptComparison, ...], Shift | None]:
     """Every feature by the outcome, coarse bucket by coarse bucket; the kind of shift only where something could be evaluated."""
-    features = [feature for feature in sides.reference.features if feature.role == "feature"]
+    features = [feature for feature in sides.reference.features if feature.role in ("feature", "score")]
     if why is not None:
         verdict = ConceptVerdict("not_evaluated", why)
         return tuple(ConceptComparison(feature.name, verdict) for feature in features), None
@@ -254,7 +255,9 @@ def _compare_concepts(
         for feature, verdict in zip(features, verdicts, strict=True)
     )
     evaluated = any(verdict.status != "not_evaluated" for verdict in verdicts)
-    return found, shift_kind(verdicts, rule.alpha) if evaluated else None
+    given = zip(features, verdicts, strict=True)
+    is_calm = any(is_surely_calm(verdict, threshold) for feature, verdict in given if feature.role == "score")
+    return found, shift_kind(verdicts, rule.alpha, is_calm_given_score=is_calm) if evaluated else None
 
 
 _Joint = Mapping[str, Mapping[str, Counts]]

@@ -13,6 +13,7 @@ from bq_monitor.measure.concept import (
     ConceptVerdict,
     concept,
     concept_sentence,
+    is_surely_calm,
     settle_concepts,
     shift_kind,
 )
@@ -29,10 +30,10 @@ from bq_monitor.warehouse.base import Row
 
 SHIFT = "shift"
 CONCEPT = "concept:"
-JOINTLY = "covariate shift: inputs moved together; given the model's score, what follows did not"
 _WORDS = {
     "none": "neither the inputs nor what follows from them moved",
     "covariate": "covariate shift: the inputs moved, what follows from them did not",
+    "inputs together": "covariate shift: inputs moved together; given the model's score, what follows did not",
     "prior": "prior shift: the outcomes moved as a whole, as far as the inputs tell",
     "concept": "concept shift: the same inputs now lead to other outcomes",
     "concept and covariate": "concept shift: the same inputs now lead to other outcomes; the inputs moved too",
@@ -59,7 +60,7 @@ def concept_results(
     for name, verdict in settled.items():
         yield _result(judgement, name, verdict, config)
     scores = {feature.name for feature in reference.features if feature.role == "score"}
-    is_calm = any(_is_surely_calm(verdict, rule) for name, verdict in settled.items() if name in scores)
+    is_calm = any(is_surely_calm(verdict, rule.threshold) for name, verdict in settled.items() if name in scores)
     yield _shift(judgement, list(settled.values()), config.alpha, is_calm_given_score=is_calm)
 
 
@@ -116,16 +117,10 @@ def _measured(verdict: ConceptVerdict) -> Measured:
     return Measured(verdict.conditional, verdict.n_current, scale="none")
 
 
-def _is_surely_calm(verdict: ConceptVerdict, rule: ConceptRule) -> bool:
-    """Whether the outcome given a feature surely moved by less than matters; with few rows that is never sure."""
-    return verdict.status == "ok" and verdict.upper is not None and verdict.upper < rule.threshold
-
-
 def _shift(
     judgement: OutcomeJudgement, verdicts: Sequence[ConceptVerdict], alpha: float, *, is_calm_given_score: bool
 ) -> PerformanceResult:
-    """What moved as a whole. Where the outcome moved given a feature, but surely not given the score, which sums up all inputs, the
-    feature stands for others that moved with it: that is covariate shift."""
+    """What moved as a whole, and given how many features the outcome did."""
     evaluated = [verdict for verdict in verdicts if verdict.status != "not_evaluated"]
     blank = PerformanceResult(
         judgement, ALL, "realised", SHIFT, undefined("no features"), "not_evaluated",
@@ -134,9 +129,7 @@ def _shift(
     if not evaluated:
         reason = next((verdict.reason for verdict in verdicts if verdict.reason), "no features")
         return replace(blank, measured=undefined(reason), reason=reason)
-    kind = shift_kind(evaluated, alpha)
+    kind = shift_kind(evaluated, alpha, is_calm_given_score=is_calm_given_score)
     n_moved = sum(verdict.status == "drift" for verdict in evaluated)
     found = replace(blank, measured=Measured(float(n_moved), len(evaluated), scale="none"), status="ok")
-    if "concept" in kind and is_calm_given_score:
-        return replace(found, explanation=JOINTLY)
     return replace(found, status="drift" if "concept" in kind else "ok", explanation=_WORDS[kind])

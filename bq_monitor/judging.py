@@ -16,6 +16,7 @@ from bq_monitor.plan import Judgement
 from bq_monitor.reference import FeatureReference, Reference
 from bq_monitor.results import DriftResult
 from bq_monitor.scan import scan_definition_id
+from bq_monitor.segments import belongs, dimensions
 from bq_monitor.stored import CURRENT, Evidence
 from bq_monitor.timegrid import Window
 
@@ -83,6 +84,9 @@ class _Judge:
                     yield DriftResult(
                         judgement, feature.name, feature.role, feature.kind, verdict, segment, baseline.name
                     )
+        for title in _not_cut(config, reference):
+            verdict = not_evaluated("not a segment of the reference: capture it again")
+            yield DriftResult(judgement, "*", "feature", None, verdict, segment=title)
         for name in _not_captured(config, reference):
             verdict = not_evaluated("not in the reference: capture it again")
             yield DriftResult(judgement, name, "feature", None, verdict)
@@ -161,6 +165,12 @@ def _with_trend(result: DriftResult, history: History) -> DriftResult:
         return result
     told = replace(verdict, trend_slope=found.slope, trend_p_value=found.p_value, trend_crosses_at=found.crosses_at)
     return replace(result, verdict=told)
+
+
+def _not_cut(config: MonitorConfig, reference: Reference) -> list[str]:
+    """The dimensions of segments that came after the reference."""
+    cuts = dimensions(config)
+    return [cut.title for cut in cuts if not any(belongs(segment, cut) for segment in reference.segments)]
 
 
 def _not_captured(config: MonitorConfig, reference: Reference) -> list[str]:

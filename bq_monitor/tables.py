@@ -251,6 +251,7 @@ def _with_bounds(measured: Measured, alpha: float) -> str:
 _SHIFTS = {
     "none": "neither the inputs nor what follows from them moved",
     "covariate": "covariate: the inputs moved, what follows from them did not",
+    "inputs together": "the inputs moved together; given the score, what follows did not",
     "prior": "prior: the outcome became more or less frequent, alike for all inputs",
     "concept": "concept: the same inputs lead to other outcomes",
     "concept and covariate": "concept and covariate: the inputs moved, and the same ones lead to other outcomes",

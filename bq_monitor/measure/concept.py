@@ -39,7 +39,7 @@ from bq_monitor.measure.verdict import Status
 
 MIN_EXPECTED = 10
 """Expected rows below which classes, buckets and strata are joined for the tests: twice Cochran's five, as one side is often far larger."""
-Shift = Literal["none", "covariate", "prior", "concept", "concept and covariate"]
+Shift = Literal["none", "covariate", "inputs together", "prior", "concept", "concept and covariate"]
 _Floats = NDArray[np.float64]
 _Pools = list[list[int]]
 
@@ -159,7 +159,12 @@ def settle_concepts(verdicts: Sequence[ConceptVerdict], alpha: float) -> list[Co
     return settled
 
 
-def shift_kind(verdicts: Sequence[ConceptVerdict], alpha: float) -> Shift:
+def is_surely_calm(verdict: ConceptVerdict, threshold: float) -> bool:
+    """Whether P(y given x) surely moved by less than matters; with few rows that is never sure."""
+    return verdict.status == "ok" and verdict.upper is not None and verdict.upper < threshold
+
+
+def shift_kind(verdicts: Sequence[ConceptVerdict], alpha: float, *, is_calm_given_score: bool = False) -> Shift:
     """The shift of a window from the verdicts on all its features, Holm-adjusted within each of the tests.
 
     | for some feature moved | but not | is | because |
@@ -174,12 +179,15 @@ def shift_kind(verdicts: Sequence[ConceptVerdict], alpha: float) -> Shift:
 
     In doubt: a jump of the risk that is the same for all values of the features at hand is told as "prior", since no counts of
     them can part the two. P(x) moves somewhat under a prior shift; so it alone outweighs nothing. Each feature is seen alone:
-    where an input that goes with it moved, P(y given x) may move without concept drift, and a prior shift together with an unrelated
+    where an input that goes with it moved, P(y given x) may move without concept drift. The model's score sums up all inputs: where
+    the outcome given it surely did not move (`is_surely_calm`), that is told as "inputs together". A prior shift with an unrelated
     covariate shift leaves neither conditional: with "concept and covariate", look whether the drifted feature's own P(x) moved.
     """
     moved = {name: _moved(verdicts, f"p_{name}", alpha) for name in ("covariate", "conditional", "reverse")}
     covariate, conditional, reverse = moved["covariate"], moved["conditional"], moved["reverse"]
     if conditional & reverse:
+        if is_calm_given_score:
+            return "inputs together"
         return "concept and covariate" if covariate else "concept"
     if (covariate & reverse) - conditional:
         return "covariate"
