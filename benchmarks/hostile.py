@@ -53,6 +53,8 @@ def _report(options: argparse.Namespace, total: Tally, seconds: float) -> None:
     n_refused, n_faults = total.refused.total(), total.faults.total()
     print(f"{total.n:,} configurations, seed {options.seed}, {options.processes} processes\n")
     _line("accepted", total.accepted, total.n)
+    for name, n in sorted(total.accepted_with.items()):
+        _line(f"  of these with {name}", n, total.accepted)
     _line("refused by bq-monitor", n_refused, total.n)
     _classes(total.refused)
     _line("statements analyzed", total.n_statements)

@@ -16,7 +16,7 @@ from bq_monitor.measure.concept import (
     Shift,
     concept,
     concept_sentence,
-    is_surely_calm,
+    is_calm_given,
     settle_concepts,
     shift_kind,
 )
@@ -256,7 +256,7 @@ def _compare_concepts(
     )
     evaluated = any(verdict.status != "not_evaluated" for verdict in verdicts)
     given = zip(features, verdicts, strict=True)
-    is_calm = any(is_surely_calm(verdict, threshold) for feature, verdict in given if feature.role == "score")
+    is_calm = any(is_calm_given(verdict, verdicts, threshold) for feature, verdict in given if feature.role == "score")
     return found, shift_kind(verdicts, rule.alpha, is_calm_given_score=is_calm) if evaluated else None
 
 

@@ -13,7 +13,7 @@ from bq_monitor.measure.concept import (
     ConceptVerdict,
     concept,
     concept_sentence,
-    is_surely_calm,
+    is_calm_given,
     settle_concepts,
     shift_kind,
 )
@@ -60,8 +60,9 @@ def concept_results(
     for name, verdict in settled.items():
         yield _result(judgement, name, verdict, config)
     scores = {feature.name for feature in reference.features if feature.role == "score"}
-    is_calm = any(is_surely_calm(verdict, rule.threshold) for name, verdict in settled.items() if name in scores)
-    yield _shift(judgement, list(settled.values()), config.alpha, is_calm_given_score=is_calm)
+    everything = list(settled.values())
+    is_calm = any(is_calm_given(settled[name], everything, rule.threshold) for name in scores if name in settled)
+    yield _shift(judgement, everything, config.alpha, is_calm_given_score=is_calm)
 
 
 def _threshold(config: MonitorConfig) -> float:

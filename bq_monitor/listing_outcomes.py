@@ -21,7 +21,7 @@ from bq_monitor.outcomes import (
     outcomes_of,
 )  # fmt: skip
 from bq_monitor.scan import Scan, outcome_definition_id
-from bq_monitor.segments import sizes_statement
+from bq_monitor.segments import examples, sizes_statement
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Param, Relation, Statement
 from bq_monitor.warehouse.identifiers import bigquery_table
@@ -85,7 +85,7 @@ def outcome_statements(
     outcomes = outcomes_of(config, sources.log, sources.labels, now)
     stored = {**keys, "data_version": Param("STRING", "")}
     plain = replace(scan, into=names.table(OUTCOME_HISTOGRAMS.name), keys=stored, segments=())
-    scans = [answers_scan(plain, config, scheme, outcomes, [])]
+    scans = [answers_scan(plain, config, scheme, outcomes, examples(config))]
     if config.labels:
         features = [replace(item, name=JOINT + item.name) for item in scan.features]
         scans.append(joint_scan(plain, features, config, scheme, outcomes))

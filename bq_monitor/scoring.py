@@ -201,12 +201,18 @@ class _Scored:
                     self.judgement, item.group, basis, f"{item.rate}_{kind}", measured, alpha=self.config.alpha,
                     explanation=f"{item.rate} of {item.group} beside {chosen}", n_rows=n_rows, n_labelled=n_labelled,
                 )  # fmt: skip
-                n = min(n_rows, groups[chosen].n_rows) if chosen in groups else n_rows
+                n = min(_n_told(groups[name], basis) for name in {item.group, chosen} & set(groups))
                 if measured.value is None or n < least:
-                    reason = measured.reason or f"too few rows: {n} of at least {least}"
+                    what = "outcomes" if basis == "realised" else "rows"
+                    reason = measured.reason or f"too few {what}: {n} of at least {least}"
                     yield replace(result, status="not_evaluated", reason=reason)
                 else:
                     yield _fair_limit(result, said, kind)
+
+
+def _n_told(answers: Answers, basis: Basis) -> int:
+    """Rows that numbers of a basis are told from."""
+    return answers.labelled.n_rows if basis == "realised" else answers.n_rows
 
 
 def _fair_limit(result: PerformanceResult, said: Fairness, kind: str) -> PerformanceResult:

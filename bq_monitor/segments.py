@@ -80,6 +80,11 @@ def keys(config: MonitorConfig, relation: Relation, listed: Sequence[str]) -> tu
     return tuple(found)
 
 
+def examples(config: MonitorConfig) -> list[str]:
+    """One segment of each dimension, for statements that are shown and not run."""
+    return [dimension.name(["a"] * len(dimension.parts)) for dimension in dimensions(config)]
+
+
 def belongs(segment: str, dimension: Dimension) -> bool:
     """Whether a segment is one of a dimension."""
     pieces = re.split(r" & (?=[^&]*(?:=| IS NULL))", segment)  # a value may hold ' & ' itself: 'R & D'

@@ -88,6 +88,7 @@ class ConceptVerdict:
         covariate, prior, conditional, reverse: observed JS distances, base 2, 0..1.
         drift_score: the conditional one less what chance gives, 0..1.
         lower, upper: bounds of the true conditional distance, each one-sided at the rule's alpha.
+        information_baseline, information_current: what the feature tells of the outcome on each side: mutual information, bits.
         p_adjusted: of `p_conditional`, for the number of features; `settle_concepts` sets it with the status.
         buckets: those with rows on both sides, the largest contribution first.
     """
@@ -108,6 +109,8 @@ class ConceptVerdict:
     p_conditional: float | None = None
     p_reverse: float | None = None
     p_adjusted: float | None = None
+    information_baseline: float | None = None
+    information_current: float | None = None
     buckets: tuple[ConceptBucket, ...] = ()
 
 
@@ -147,7 +150,7 @@ def concept(
     return ConceptVerdict(
         "ok", None, n, m, covariate, prior, value, by_outcome.distance, law.corrected(value) if law else 0.0, lower, upper,
         p_covariate, p_prior, by_bucket.p_value(rule.threshold), by_outcome.p_value(rule.threshold),
-        buckets=_buckets(names, classes, by_bucket, ordered=ordered),
+        information_baseline=_information(a), information_current=_information(b), buckets=_buckets(names, classes, by_bucket, ordered=ordered),
     )  # fmt: skip
 
 
@@ -159,9 +162,15 @@ def settle_concepts(verdicts: Sequence[ConceptVerdict], alpha: float) -> list[Co
     return settled
 
 
-def is_surely_calm(verdict: ConceptVerdict, threshold: float) -> bool:
-    """Whether P(y given x) surely moved by less than matters; with few rows that is never sure."""
-    return verdict.status == "ok" and verdict.upper is not None and verdict.upper < threshold
+def is_calm_given(score: ConceptVerdict, others: Sequence[ConceptVerdict], threshold: float) -> bool:
+    """Whether the model's score accounts for what moved given other features: P(y given score) surely moved by less than matters
+    (with few rows that is never sure), and the score tells at least as much of the outcome as each of those that moved, on both sides:
+    a score that tells nothing stays calm whatever comes."""
+    if score.status != "ok" or score.upper is None or score.upper >= threshold:
+        return False
+    told = min(score.information_baseline or 0.0, score.information_current or 0.0)
+    moved = [verdict for verdict in others if verdict.status == "drift"]
+    return all(told >= max(v.information_baseline or 0.0, v.information_current or 0.0) for v in moved)
 
 
 def shift_kind(verdicts: Sequence[ConceptVerdict], alpha: float, *, is_calm_given_score: bool = False) -> Shift:
@@ -180,7 +189,7 @@ def shift_kind(verdicts: Sequence[ConceptVerdict], alpha: float, *, is_calm_give
     In doubt: a jump of the risk that is the same for all values of the features at hand is told as "prior", since no counts of
     them can part the two. P(x) moves somewhat under a prior shift; so it alone outweighs nothing. Each feature is seen alone:
     where an input that goes with it moved, P(y given x) may move without concept drift. The model's score sums up all inputs: where
-    the outcome given it surely did not move (`is_surely_calm`), that is told as "inputs together". A prior shift with an unrelated
+    the outcome given it surely did not move (`is_calm_given`), that is told as "inputs together". A prior shift with an unrelated
     covariate shift leaves neither conditional: with "concept and covariate", look whether the drifted feature's own P(x) moved.
     """
     moved = {name: _moved(verdicts, f"p_{name}", alpha) for name in ("covariate", "conditional", "reverse")}
@@ -226,6 +235,14 @@ def _table(classes: Sequence[str], n_buckets: int, side: Mapping[str, Counts]) -
     empty = np.zeros(n_buckets, dtype=np.int64)
     columns = [np.asarray(side.get(name, empty), dtype=np.int64) for name in classes]
     return np.stack(columns, axis=1) if columns else np.zeros((n_buckets, 0), dtype=np.int64)
+
+
+def _information(table: NDArray[np.int64]) -> float:
+    """Mutual information of rows and columns, bits."""
+    p = table / table.sum()
+    independent = p.sum(axis=1, keepdims=True) * p.sum(axis=0, keepdims=True)
+    used = p > 0
+    return float((p[used] * np.log2(p[used] / independent[used])).sum())
 
 
 def _not_comparable(a: Counts, b: Counts, min_rows: int, used: Sequence[str]) -> str | None:

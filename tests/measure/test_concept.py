@@ -19,6 +19,7 @@ from bq_monitor.measure.concept import (
     ConceptVerdict,
     concept,
     concept_sentence,
+    is_calm_given,
     settle_concepts,
     shift_kind,
 )
@@ -325,3 +326,25 @@ def test_loans_before_and_in_the_crisis(shared_data: Path) -> None:
     assert (crisis.status, calm.status) == ("drift", "ok")
     assert crisis.buckets[0].outcome == "PIF"
     assert crisis.buckets[0].current_share < crisis.buckets[0].baseline_share - 0.2
+
+
+def test_a_score_that_tells_nothing_accounts_for_nothing() -> None:
+    """A flip given a feature is concept drift beside a score unrelated to the outcome; beside one that tells all and stays, it is not."""
+    rule = ConceptRule(0.1, 0.01, 50)
+    names = ["a", "b"]
+    kept, flipped = (
+        {"no": np.array([900, 100]), "yes": np.array([100, 900])},
+        {"no": np.array([100, 900]), "yes": np.array([900, 100])},
+    )
+    feature = concept(names, kept, flipped, rule)
+    blind = concept(names, *({"no": np.array([500, 500]), "yes": np.array([500, 500])},) * 2, rule)
+    sharp = concept(names, *({"no": np.array([950, 50]), "yes": np.array([50, 950])},) * 2, rule)
+    for score, calm in ((blind, False), (sharp, True)):
+        settled = settle_concepts([feature, score], 0.01)
+        assert [verdict.status for verdict in settled] == ["drift", "ok"]
+        assert is_calm_given(settled[1], settled, rule.threshold) is calm
+        expected = "inputs together" if calm else "concept"
+        assert shift_kind(settled, 0.01, is_calm_given_score=calm) == expected
+    assert blind.information_baseline == pytest.approx(0.0, abs=1e-12)
+    entropy = -(0.9 * np.log2(0.9) + 0.1 * np.log2(0.1))
+    assert feature.information_current == pytest.approx(1 - entropy)  # one bit less what stays unknown
