@@ -27,8 +27,9 @@ def main() -> None:
     total = Tally()
     context = get_context("spawn")  # a server's connection survives no fork
     with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
-        starts = range(0, options.cases, BLOCK)
-        blocks = [pool.submit(_block, options.seed, start, min(start + BLOCK, options.cases)) for start in starts]
+        size = min(BLOCK, -(-options.cases // options.processes))
+        starts = range(0, options.cases, size)
+        blocks = [pool.submit(_block, options.seed, start, min(start + size, options.cases)) for start in starts]
         for done in as_completed(blocks):
             total += done.result()
             print(f"{total.n:,} of {options.cases:,}: {len(total.failures)} failures", file=sys.stderr, flush=True)

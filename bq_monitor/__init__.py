@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bq_monitor.capture import capture_reference as capture_reference
-    from bq_monitor.comparison import Comparison as Comparison
-    from bq_monitor.comparison import compare as compare
+    from bq_monitor.comparison.compare import Comparison as Comparison
+    from bq_monitor.comparison.compare import compare as compare
     from bq_monitor.config import MonitorConfig as MonitorConfig
     from bq_monitor.config_files import load_config as load_config
     from bq_monitor.config_files import load_configs as load_configs
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 _HOME = {
     "capture": ("capture_reference",),
-    "comparison": ("Comparison", "compare"),
+    "comparison.compare": ("Comparison", "compare"),
     "config": ("MonitorConfig",),
     "config_files": ("load_config", "load_configs"),
     "errors": ("BqMonitorError", "ConfigError", "InputError", "WarehouseError"),

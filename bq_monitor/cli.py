@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from bq_monitor.comparison import Comparison
+    from bq_monitor.comparison.compare import Comparison
     from bq_monitor.config import MonitorConfig
     from bq_monitor.demo import DemoResult
     from bq_monitor.job import Progressed
@@ -334,7 +334,7 @@ def compare(
     baseline: str, current: str, output: str | None, csv_path: str | None, as_json: bool, **options: Any
 ) -> None:
     """Compare two files (Parquet or CSV) without any set-up."""
-    from bq_monitor.comparison import compare as compare_data
+    from bq_monitor.comparison.compare import compare as compare_data
 
     listed = options.pop("features")
     names = [name.strip() for name in listed.split(",") if name.strip()] if listed is not None else None

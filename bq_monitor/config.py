@@ -136,7 +136,9 @@ class MonitorConfig(Section):
         if self.performance and self.labels is None:
             raise ValueError("performance: without 'labels'; say where the outcomes are")
         if self.labels and self.labels.positive is not None and self.prediction.kind != "binary":
-            raise ValueError(f"labels: positive: got {self.labels.positive!r} with {self.prediction.kind} predictions; take it out")
+            raise ValueError(
+                f"labels: positive: got {self.labels.positive!r} with {self.prediction.kind} predictions; take it out"
+            )
         if self.labels and self.labels.table and not (self.labels.id or self.source.id):
             raise ValueError(
                 "labels: no id; name the id's column in 'source.id' (and in 'labels.id' where it is another)"

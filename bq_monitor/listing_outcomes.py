@@ -32,7 +32,8 @@ _NUMBERS = Buckets("numeric", (0.0, 1.0))
 
 def outcome_columns(config: MonitorConfig) -> dict[str, str]:
     """The columns of the log that only segments, latency and outcomes of its own name, with their types."""
-    columns = {name: "STRING" for segment in config.segments for name in segment.columns}
+    made = {segment.name for segment in config.segments if segment.expression}
+    columns = {name: "STRING" for segment in config.segments for name in segment.columns if name not in made}
     if config.quality.latency_ms:
         columns[config.quality.latency_ms.column] = "FLOAT64"
     if config.labels and config.labels.table is None:

@@ -13,8 +13,8 @@ MAX_MARKS = 100
 _MARKS = {"event": "!", "drift": "x", "ok": ".", "not_evaluated": " "}
 
 if TYPE_CHECKING:
-    from bq_monitor.comparison import Comparison
-    from bq_monitor.comparison_outcomes import PerformanceComparison
+    from bq_monitor.comparison.compare import Comparison
+    from bq_monitor.comparison.outcomes import PerformanceComparison
     from bq_monitor.demo import DemoResult
     from bq_monitor.measure.measured import Measured
     from bq_monitor.reference import Reference

@@ -60,7 +60,10 @@ def test_measure_is_pure(name: str) -> None:
 @pytest.mark.parametrize("name", ["plan.py", "plan_outcomes.py", "timegrid.py", "baselines.py", "history.py", "alerts/rules.py"])
 def test_planning_and_deciding_are_pure(name: str) -> None:
     """They take values and give values: no warehouse, no file, no clock of their own."""
-    ours = ("plan_outcomes", "outcome_results", "baselines", "config", "sections", "reference", "scan", "timegrid", "measure", "plan", "results", "history", "errors")
+    ours = (
+        "plan_outcomes", "outcome_results", "baselines", "config", "sections", "reference", "scan", "timegrid", "measure", "plan", "results",
+        "history", "errors",
+    )  # fmt: skip
     outside = {
         module for module in imports(name)
         if module.split(".")[0] not in PURE and not begins(module, *(f"bq_monitor.{part}" for part in ours))

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, mean_absolute_error, roc_auc_score
 
 from bq_monitor import Comparison, InputError, compare
-from bq_monitor.comparison_rows import sampled
+from bq_monitor.comparison.rows import sampled
 from bq_monitor.tables import comparison_lines, comparison_tables
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 from tests.test_cli import call
@@ -270,7 +270,7 @@ def test_a_model_answers_both_sides(
     tmp_path: Path, as_files: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The model's answers are scored chunk by chunk and compared like any others; a stale answer in the data gives way."""
-    monkeypatch.setattr("bq_monitor.comparison_rows.CHUNK_ROWS", 1500)
+    monkeypatch.setattr("bq_monitor.comparison.rows.CHUNK_ROWS", 1500)
     x = rng.normal(size=(2, 4000))
     sides = [
         pd.DataFrame({"x": row, "y": np.where(rng.random(4000) < 1 / (1 + np.exp(-2 * row)), 2, 1), "Score": 9})

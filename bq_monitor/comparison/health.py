@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bq_monitor.comparison_columns import FeatureComparison
-from bq_monitor.comparison_outcomes import ConceptComparison, PerformanceComparison
+from bq_monitor.comparison.columns import FeatureComparison
+from bq_monitor.comparison.outcomes import ConceptComparison, PerformanceComparison
 from bq_monitor.measure.health import WEIGHTS, health
 from bq_monitor.measure.measured import share_of
 from bq_monitor.measure.verdict import share_drifted

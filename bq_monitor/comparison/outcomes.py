@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite, sqrt
 from typing import Any
 
-from bq_monitor.comparison_columns import Sides, why_not_counted
-from bq_monitor.comparison_task import Given, Task, label_scheme, outcome_name, task_config, task_of
+from bq_monitor.comparison.columns import Sides, why_not_counted
+from bq_monitor.comparison.task import Given, Task, label_scheme, outcome_name, task_config, task_of
 from bq_monitor.measure.answers import Answers
 from bq_monitor.measure.concept import (
     ConceptRule,

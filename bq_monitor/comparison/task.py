@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bq_monitor.capture import MAX_SAMPLE_ROWS, profile_columns
-from bq_monitor.comparison_columns import why_not_counted
+from bq_monitor.comparison.columns import why_not_counted
 from bq_monitor.config import MonitorConfig, parse_config
 from bq_monitor.errors import InputError
 from bq_monitor.measure.answers import Task as TaskName
@@ -206,7 +206,7 @@ def _of_score(
     score: FeatureReference | None,
 ) -> Task:  # fmt: skip
     """A score without answers: of two classes, the positive one is answered from 0.5 on."""
-    from bq_monitor.comparison_rows import with_answers
+    from bq_monitor.comparison.rows import with_answers
 
     classes = label.histogram.buckets.labels
     nothing = task_config("multiclass", label.name)

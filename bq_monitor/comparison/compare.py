@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bq_monitor.capture import build_reference
 from bq_monitor.capture_outcomes import with_segments
 from bq_monitor.classifier_test import ClassifierTest, classifier_test
-from bq_monitor.comparison_columns import (
+from bq_monitor.comparison.columns import (
     Columns,
     FeatureComparison,
     PredictionComparison,
@@ -19,16 +19,16 @@ from bq_monitor.comparison_columns import (
     compare_predictions,
     without_constants,
 )
-from bq_monitor.comparison_health import HealthPart, health_of, health_parts
-from bq_monitor.comparison_outcomes import (
+from bq_monitor.comparison.health import HealthPart, health_of, health_parts
+from bq_monitor.comparison.outcomes import (
     ConceptComparison,
     OutcomeComparison,
     PerformanceComparison,
     compare_outcomes,
     plain_metrics,
 )
-from bq_monitor.comparison_rows import ModelFile, sampled, score_sides
-from bq_monitor.comparison_task import Given, is_regression, segments_section
+from bq_monitor.comparison.rows import ModelFile, sampled, score_sides
+from bq_monitor.comparison.task import Given, is_regression, segments_section
 from bq_monitor.config import parse_config
 from bq_monitor.errors import InputError
 from bq_monitor.measure.concept import Shift
@@ -135,7 +135,7 @@ class Comparison:
 
     @property
     def health_parts(self) -> tuple[HealthPart, ...]:
-        """What the health is made of: features 30, prediction 20, performance 30, concept 10, quality 10 (see `comparison_health`)."""
+        """What the health is made of: features 30, prediction 20, performance 30, concept 10, quality 10 (see `comparison.health`)."""
         return health_parts(self.features, self.performance, self.concept, self.alpha)
 
     @property
