@@ -20,6 +20,7 @@ from bq_monitor.measure.histogram import Buckets
 from bq_monitor.outcomes import Sources
 from bq_monitor.scan import Counted, Scan, counted, log_scan, scan_definition_id
 from bq_monitor.sections import Feature
+from bq_monitor.segments import examples
 from bq_monitor.segments import keys as segment_keys
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Dialect, Param, Relation, Statement
@@ -83,7 +84,9 @@ def monitor_statements(config: MonitorConfig) -> list[dict[str, Any]]:
     tables = {f"{project}.{dataset}.{table.name}": {c.name: c.type for c in table.columns} for table in TABLES}
     views = {f"{project}.{dataset}.{view.name}": _view_types(view.columns) for view in VIEWS}
     schemas = {**tables, **views, log.sql.strip("`"): dict(log.columns)}
-    schemas |= {labels.sql.strip("`"): dict(labels.columns)} if labels else {}
+    if labels:
+        name = labels.sql.strip("`")
+        schemas[name] = {**labels.columns, **schemas.get(name, {})}
     return [_described(statement, schemas) for statement in found]
 
 
@@ -231,7 +234,7 @@ def _job_statements(config: MonitorConfig, names: _Names, sources: Sources) -> l
     counting = replace(
         scan, features=tuple(_counted(config, log)), into=names.table(PRODUCTION_HISTOGRAMS.name),
         keys={**keys, "computed_at": Param("TIMESTAMP", now)},
-        segments=segment_keys(config, log, []),
+        segments=segment_keys(config, log, examples(config)),
     )  # fmt: skip
     committed = (DRIFT_RESULTS, PERFORMANCE_RESULTS, QUALITY_RESULTS, ALERT_EVENTS, RUNS)
     inserts = [statements.insert(names, table, []) for table in committed]

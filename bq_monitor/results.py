@@ -79,7 +79,9 @@ class RunResult:
     def has_findings(self) -> bool:
         """Whether anything drifted or broke a limit; what rests on outcomes that may still change does not count."""
         scored = (r for r in self.performance if r.basis != "realised" or not r.judgement.is_provisional)
-        checked = (r for r in self.quality if r.check.name != "type")  # what cannot be counted is not evaluated, no drift
+        checked = (
+            r for r in self.quality if r.check.name != "type"
+        )  # what cannot be counted is not evaluated, no drift
         statuses = (*(r.status for r in scored), *(r.check.status for r in checked))
         return self.count("drift") > 0 or "drift" in statuses
 

@@ -280,6 +280,10 @@ class Segment(Section):
             )
         if len(set(self.columns)) != len(self.columns):
             raise ValueError(f"a column stands twice; got {self.columns!r}")
+        if odd := [name for name in (*self.columns, self.name or "") if " & " in name or "=" in name]:
+            raise ValueError(
+                f"got {odd[0]!r}; '=' and ' & ' stand between the parts of a segment's name, not in them. Give an expression a name"
+            )
         return self
 
     @property

@@ -57,7 +57,9 @@ def test_measure_is_pure(name: str) -> None:
     assert outside == set()
 
 
-@pytest.mark.parametrize("name", ["plan.py", "plan_outcomes.py", "timegrid.py", "baselines.py", "history.py", "alerts/rules.py"])
+@pytest.mark.parametrize(
+    "name", ["plan.py", "plan_outcomes.py", "timegrid.py", "baselines.py", "history.py", "alerts/rules.py"]
+)
 def test_planning_and_deciding_are_pure(name: str) -> None:
     """They take values and give values: no warehouse, no file, no clock of their own."""
     ours = (

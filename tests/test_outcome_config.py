@@ -210,7 +210,11 @@ SEGMENT = "allowed: a column, a list of columns (their intersections), or {name:
         ([["a", 3]], "segments[0].columns[1]: Input should be a valid string; got 3"),
         ([{"nam": "x", "expression": "a"}], "segments[0].nam: unknown key; known: columns, expression, name. Did you mean 'name'?"),
         (["a", ["a", "b"], "a"], "segments: a listed twice; name each once"),
-        ([["a", "b"], {"name": "a & b", "expression": "c"}], "segments: a & b listed twice; name each once"),
+        (
+            [{"name": "a & b", "expression": "c"}],
+            "segments[0]: got 'a & b'; '=' and ' & ' stand between the parts of a segment's name, not in them. Give an expression a name",
+        ),
+        (["a=b"], "segments[0]: got 'a=b'; '=' and ' & ' stand between the parts of a segment's name, not in them. Give an expression a name"),
         (["a", ["b", "c`"]], f"segments[1]: column 'c`': {NOT_A_COLUMN}"),
     ],
 )  # fmt: skip

@@ -140,7 +140,7 @@ def _parse(text: str, place: str) -> exp.Expr:
 def _tree_of(text: str) -> exp.Expr:
     """The tree of a harmless expression, for reading only; raises `_RefusedError`."""
     try:
-        if reason := _fault_of_tokens(tokenize(text, read="bigquery")):
+        if reason := _fault_of_tokens(text, tokenize(text, read="bigquery")):
             raise _RefusedError(reason)
         trees = parse(f"SELECT {text}\n", read="bigquery")
         if len(trees) != 1 or trees[0] is None:
@@ -160,7 +160,7 @@ def _tree_of(text: str) -> exp.Expr:
     return tree
 
 
-def _fault_of_tokens(tokens: Sequence[Token]) -> str | None:
+def _fault_of_tokens(text: str, tokens: Sequence[Token]) -> str | None:
     """Why the words of an expression are refused before they are parsed; None when they are not."""
     refused = {
         TokenType.SEMICOLON: "';' (more than one statement)", TokenType.ARROW: "a lambda",
@@ -171,6 +171,8 @@ def _fault_of_tokens(tokens: Sequence[Token]) -> str | None:
     if any(token.comments for token in tokens):
         return "a comment is not allowed"
     for token in tokens:
+        if token.token_type == TokenType.IDENTIFIER and "\\" in text[token.start : token.end + 1]:
+            return "a backslash in a name is not allowed"  # the parser drops those that Google refuses
         if token.token_type in refused:
             return f"{refused[token.token_type]} is not allowed"
     if (

@@ -24,6 +24,9 @@ REFUSALS = (ConfigError, IdentifierError, InputError)
 WITH_USERS_TEXT = (
     "reference/profile", "reference/quantiles", "reference/labels", "reference/segments", "scan/granules", "scan/arrivals", "scan/histograms",
 )  # fmt: skip
+WITH_OUTCOMES = ("scan/arrivals", "scan/histograms")
+"""The only statements that may read the labels."""
+OF_OUTCOMES = ("labels", "segments", "quality")
 UNNAMED = "unnamed_column"
 """A column of every table that no generated text names; `secret` is another, which some texts name."""
 _LEXEME = re.compile(
@@ -179,7 +182,7 @@ class Outcome:
 
 
 def examine(analyzer: Analyzer, data: Data) -> Outcome:
-    """Refused by us, or every statement with a user's text before Google: it reads the log's named columns and nothing else."""
+    """Refused by us, or every statement with a user's text before Google: it reads the named columns of log and labels and nothing else."""
     try:
         listed = monitor_statements(parse_config(data))
     except REFUSALS as error:
@@ -203,45 +206,82 @@ def examine(analyzer: Analyzer, data: Data) -> Outcome:
 
 @dataclass(frozen=True)
 class Scope:
-    """What a configuration names: its log, our tables, the columns; and the catalog in which it stands among others."""
+    """What a configuration names: its log and labels, the columns of each, our tables; and the catalog in which they stand among others.
+
+    `labels` is None where outcomes have no table of their own, or that table is the log; `tables` are all as they are written.
+    """
 
     log: str
     own: frozenset[str]
+    tables: frozenset[str]
     columns: frozenset[str]
     catalog: Tables
+    labels: str | None = None
+    label_columns: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, data: Data, found: Mapping[str, Mapping[str, Any]]) -> Scope:
         place = data["warehouse"].split("://")[1].split("?")[0]
         project, dataset = place.split("/")[:2]
-        table = data["source"]["table"]
-        log = table if table.count(".") > 1 else f"{project}.{table}"
+        log, labels = (_path(project, table) for table in (data["source"]["table"], _labels(data).get("table")))
+        assert log is not None
         own = {f"{project}.{dataset}.{one.name}" for one in TABLES}
-        types: dict[str, str] = {}
-        for statement in found.values():
-            types |= statement["schemas"].get(log, {})
-        plain = _plain_columns(data)
-        types |= {name: kind for name, kind in POOL.items() if name in types and name not in plain}
+        written = frozenset({log, labels or log, *own})
+        plain, theirs = _plain_columns(data), _label_columns(data)
+        if labels is not None and _lower(labels) == _lower(log):
+            labels, plain, theirs = None, plain | theirs, set()
         catalog: dict[str, dict[str, str]] = {
             f"{project}.{dataset}.{counts.name}": {column.name: column.type for column in counts.columns}
             for counts in (PRODUCTION_HISTOGRAMS, OUTCOME_HISTOGRAMS)
         }
-        taken = {_lower(name) for name in (log, *catalog)}
+        taken = {_lower(name) for name in (log, labels, *catalog) if name}
         catalog |= {name: _SECRETS for name in _OTHER_TABLES if _lower(name) not in taken}
-        catalog[log] = _once({**types, **(catalog.get(log) or {}), **_SECRETS})
+        for name in (log, labels):
+            if name is not None:
+                types = _types(found, name, plain - _segment_columns(data))
+                catalog[name] = _once({**types, **(catalog.get(name) or {}), **_SECRETS})
         named = plain | {word for text in _expressions(data) for word in words(text)}
-        return cls(log, frozenset(own), frozenset(map(_lower, named)), catalog)
+        lower = [frozenset(map(_lower, columns)) for columns in (named, theirs)]
+        return cls(log, frozenset(own), written, lower[0], catalog, labels, lower[1])
+
+    def leaks(self, table: str, read: set[str]) -> list[str]:
+        """What is read of a table beyond what is named of it; the whole table, where it is not named at all."""
+        if table == self.labels:
+            return [
+                f"column {column} of the labels" for column in sorted(read) if _lower(column) not in self.label_columns
+            ]
+        if table == self.log:
+            return [f"column {column}" for column in sorted(read) if _lower(column) not in self.columns]
+        return [] if table in self.own else [f"table {table}"]
+
+
+def _path(project: str, table: str | None) -> str | None:
+    return f"{project}.{table}" if table and table.count(".") < 2 else table
+
+
+def _types(found: Mapping[str, Mapping[str, Any]], table: str, plain: set[str]) -> dict[str, str]:
+    """The columns of a table as its statements imply them; those that only expressions and segments name are as in the pool."""
+    types: dict[str, str] = {}
+    for statement in found.values():
+        types |= next((columns for name, columns in statement["schemas"].items() if _lower(name) == _lower(table)), {})
+    return types | {name: kind for name, kind in POOL.items() if name in types and name not in plain}
 
 
 _SECRETS = {"secret": "FLOAT64", UNNAMED: "FLOAT64", "person": "STRUCT<secret STRING>"}
 _OTHER_TABLES = [
+    "acme-ml.serving.outcomes", "labels-project.ds.outcomes",
     "secrets", "ds.secrets", "secret-project.ds.secrets", "acme-ml.other.loans", "acme-ml.serving.secrets", "acme-ml.serving.loans_*",
     "INFORMATION_SCHEMA.TABLES", "acme-ml.INFORMATION_SCHEMA.TABLES", "acme-ml.serving.INFORMATION_SCHEMA.TABLES",
 ]  # fmt: skip
 
 
+def _labels(data: Data) -> Data:
+    return data.get("labels") or {}
+
+
 def _plain_columns(data: Data) -> set[str]:
-    source, prediction = data["source"], data.get("prediction") or {}
+    """The columns of the log that stand as names, outcomes in the log itself included."""
+    source, prediction, labels = data["source"], data.get("prediction") or {}, _labels(data)
     listed = [{"name": item} if isinstance(item, str) else item for item in data["features"]]
     named = [item["name"] for item in listed if item.get("expression") is None]
     named += [
@@ -251,14 +291,32 @@ def _plain_columns(data: Data) -> set[str]:
         prediction.get("column"),
         prediction.get("score"),
     ]
-    return {name for name in named if name}
+    named += [((data.get("quality") or {}).get("latency_ms") or {}).get("column")]
+    named += [] if labels.get("table") else [labels.get("column"), labels.get("timestamp")]
+    return {name for name in named if name} | _segment_columns(data)
+
+
+def _segment_columns(data: Data) -> set[str]:
+    """The columns that segments name; an intersection may name an expression too, which is none."""
+    made = {item["name"] for item in _segments(data) if item.get("expression") is not None}
+    return {name for item in _segments(data) for name in item.get("columns", ())} - made
+
+
+def _label_columns(data: Data) -> set[str]:
+    """The columns of the table of labels, which has the log's name for the id unless it says another."""
+    labels = _labels(data)
+    named = [labels.get("id") or data["source"].get("id"), labels.get("column"), labels.get("timestamp")]
+    return {name for name in named if name} if labels.get("table") else set()
+
+
+def _segments(data: Data) -> list[Data]:
+    listed = [[item] if isinstance(item, str) else item for item in data.get("segments") or ()]
+    return [{"columns": item} if isinstance(item, list) else item for item in listed]
 
 
 def _expressions(data: Data) -> list[str]:
-    texts = [
-        data["source"].get("filter"),
-        *(item.get("expression") for item in data["features"] if isinstance(item, dict)),
-    ]
+    named = [*(item for item in data["features"] if isinstance(item, dict)), *_segments(data)]
+    texts = [data["source"].get("filter"), *(item.get("expression") for item in named)]
     return [text for text in texts if text]
 
 
@@ -292,9 +350,11 @@ def _judged(analyzer: Analyzer, scope: Scope, statement: Mapping[str, Any]) -> t
         reading = analyzer.read(sql, {key: Param(kind, None) for key, kind in statement["params"].items()})
     except GoogleSQLError as refusal:
         return [fault_class(str(refusal))], [f"{name}: {leak}" for leak in _unresolved_leaks(analyzer, scope, sql)]
-    leaks = [f"table {table}" for table in sorted({*reading.columns, reading.written} - {scope.log, ""} - scope.own)]
-    read = reading.columns.get(scope.log, set())
-    leaks += [f"column {column}" for column in sorted(read) if _lower(column) not in scope.columns]
+    leaks = [leak for table, read in sorted(reading.columns.items()) for leak in scope.leaks(table, read)]
+    if reading.written:
+        leaks += [] if reading.written in scope.own else [f"table {reading.written}"]
+    if scope.labels in reading.columns and name not in WITH_OUTCOMES:
+        leaks.append("the labels, where no outcome is asked for")
     leaks += sorted(reading.beyond)
     if reading.kind not in (("insert_stmt", "query_stmt") if name == "scan/histograms" else ("query_stmt",)):
         leaks.append(f"a statement of kind {reading.kind}")
@@ -304,7 +364,7 @@ def _judged(analyzer: Analyzer, scope: Scope, statement: Mapping[str, Any]) -> t
 def _unresolved_leaks(analyzer: Analyzer, scope: Scope, sql: str) -> list[str]:
     """A statement that Google refuses for its types may still name a foreign table, or be several statements."""
     try:
-        return [f"table {table}" for table in sorted(analyzer.tables_of(sql) - {scope.log} - scope.own)]
+        return [f"table {table}" for table in sorted(analyzer.tables_of(sql) - scope.tables)]
     except GoogleSQLError:
         pass
     try:
@@ -330,16 +390,17 @@ def reason(error: Exception) -> str:
     if "unknown key" in fault:
         return "an unknown key"
     fault = re.split(r"; |, got | \(|: got |: existing", fault)[0]
-    return re.sub(r"features\[\d+\]", "features[]", fault)[:90]
+    return re.sub(r"(features|segments)\[\d+\]", r"\1[]", fault)[:90]
 
 
 # ----------------------------------------------------------------------------------------------------------------- many cases
 @dataclass
 class Tally:
-    """The outcomes of many configurations."""
+    """The outcomes of many configurations; `accepted_with` counts those accepted that have a section of outcomes."""
 
     n: int = 0
     accepted: int = 0
+    accepted_with: Counter[str] = field(default_factory=Counter)
     n_statements: int = 0
     n_different: int = 0
     refused: Counter[str] = field(default_factory=Counter)
@@ -354,6 +415,7 @@ class Tally:
             self.refused[outcome.refused] += 1
         elif outcome.crash is None:
             self.accepted += 1
+            self.accepted_with.update(name for name in OF_OUTCOMES if data.get(name))
         for fault in outcome.faults:
             self.faults[fault] += 1
             self.samples.setdefault(fault, f"{number}: {' | '.join(_expressions(data))[:300]}")
@@ -362,6 +424,7 @@ class Tally:
 
     def __iadd__(self, other: Tally) -> Tally:
         self.n, self.accepted = self.n + other.n, self.accepted + other.accepted
+        self.accepted_with += other.accepted_with
         self.n_statements += other.n_statements
         self.n_different += other.n_different
         self.refused += other.refused

@@ -54,6 +54,7 @@ TABLES_AND_FILES = [
     "acme-ml.serving.loans\n", "acme-ml.serving.lo\u200bans", "acme-ml.serving.l\u043eans", "example.com:acme-ml.serving.loans", "x.csv",
     "acme-ml.serving.loans-2026", "serving.LOANS", "acme-ml.serving.select", "acme-ml.monitoring.production_histograms", "acme-ml..loans",
     "ML.PREDICT(MODEL ds.m, TABLE ds.secrets)", "EXTERNAL_QUERY('c', 'SELECT 1')", "acme-ml.serving.{{ x }}", "UNNEST([1])", "ds.my_tvf(1)",
+    "acme-ml.serving.loans", "serving.outcomes", "acme-ml.serving.OUTCOMES",
 ]  # fmt: skip
 WAREHOUSES = [
     "bigquery://acme-ml/monitoring` AS x, `secret", "bigquery://acme-ml/monitoring;DROP", "bigquery://acme-ml/mon.runs", "bigquery:///",
@@ -272,7 +273,7 @@ def configuration(rng: Random) -> Data:
     data = _valid(rng)
     for _ in range(rng.choices([0, 1, 2, 3], [5, 10, 6, 3])[0]):
         rng.choice([_spoil_expression, _spoil_name])(rng, data)
-    if rng.random() < 0.08:
+    if rng.random() < 0.1:
         _spoil_else(rng, data)
     return data
 
@@ -294,15 +295,53 @@ def _valid(rng: Random) -> Data:
         "features": features,
     }
     if rng.random() < 0.2:
-        data["prediction"] = {"column": "approved", "kind": "binary", "positive": rng.choice([True, 1, "yes"])}
-        if rng.random() < 0.5:
-            data["prediction"]["score"] = "probability"
+        data["prediction"] = _prediction(rng)
+    if rng.random() < 0.5:
+        for add in rng.sample([_add_labels, _add_segments, _add_latency], rng.choices([1, 2, 3], [5, 3, 2])[0]):
+            add(rng, data)
     if rng.random() < 0.05:
         data["window"] = {
             "granule": rng.choice(["day", "hour"]),
             "timezone": rng.choice(["Europe/Berlin", "Asia/Tokyo"]),
         }
     return data
+
+
+def _prediction(rng: Random) -> Data:
+    said = {"column": "approved", "kind": rng.choices(["binary", "multiclass", "regression"], [3, 1, 1])[0]}
+    if said["kind"] == "binary":
+        said["positive"] = rng.choice([True, 1, "yes"])
+    return {**said, "score": "probability"} if rng.random() < 0.5 else said
+
+
+def _add_labels(rng: Random, data: Data) -> None:
+    """Outcomes in a table of their own, or in a column of the log."""
+    data.setdefault("prediction", _prediction(rng))
+    labels = data["labels"] = {"column": "repaid"}
+    if rng.random() < 0.65:
+        labels["table"] = rng.choice(["acme-ml.serving.outcomes", "serving.outcomes", "labels-project.ds.outcomes"])
+        data["source"]["id"] = "loan_id"
+        if rng.random() < 0.5:
+            labels["id"] = "loan"
+    if rng.random() < 0.6:
+        labels["timestamp"] = "known_at"
+        labels["contradictory"] = rng.choice(["exclude", "newest"])
+    if rng.random() < 0.3:
+        labels["positive"] = rng.choice([True, 1, "yes"])
+    if rng.random() < 0.3:
+        labels["matures_after"] = "30d"
+
+
+def _add_segments(rng: Random, data: Data) -> None:
+    """Columns, an intersection and an expression, which an intersection may name."""
+    made = {"name": "size", "expression": _expression(rng, rng.choice(["categorical", "numeric", "boolean"]))}
+    cuts = ["region", "channel", {"columns": ["grade"]}, ["region", "channel"], ["channel", "size"], made]
+    data["segments"] = rng.sample(cuts, rng.choice([1, 2, 3]))
+
+
+def _add_latency(rng: Random, data: Data) -> None:
+    data["quality"] = {"latency_ms": {"column": "took_ms", "p95_max": 250}}
+    data.setdefault("prediction", _prediction(rng))
 
 
 _KIND_OF = {
@@ -342,11 +381,15 @@ def _with_quoted(rng: Random, text: str, kind: str) -> str:
 
 
 def _spoil_expression(rng: Random, data: Data) -> None:
-    """Make a filter or a feature's expression hostile, or give one."""
-    section, key, kind = rng.choice(
-        [(rng.choice(data["features"]), "expression", "numeric"), (data["source"], "filter", "filter")]
-    )
+    """Make the expression of a filter, a feature or a segment hostile, or give one."""
+    places = [(rng.choice(data["features"]), "expression", "numeric"), (data["source"], "filter", "filter")]
+    places += [(item, "expression", "categorical") for item in _made_segments(data)]
+    section, key, kind = rng.choice(places)
     section[key] = _spoiled(rng, section.get(key) or _expression(rng, kind))
+
+
+def _made_segments(data: Data) -> list[Data]:
+    return [item for item in data.get("segments", ()) if isinstance(item, dict) and "expression" in item]
 
 
 def _spoiled(rng: Random, text: Any) -> Any:
@@ -412,14 +455,30 @@ def _spoil_name(rng: Random, data: Data) -> None:
     places += [(data["source"], key) for key in ("timestamp", "model_version", "id")]
     if "prediction" in data:
         places += [(data["prediction"], key) for key in ("column", "score", "positive")]
+    if rng.random() < 0.6 and (others := _names_of_outcomes(data)):
+        places = others
     section, key = rng.choice(places)
     section[key] = name
+
+
+def _names_of_outcomes(data: Data) -> list[tuple[Any, Any]]:
+    """Where names stand that only labels, segments and latency have; an intersection's column is one of a list."""
+    places = [(data["labels"], key) for key in ("column", "id", "timestamp", "positive")] if "labels" in data else []
+    places += [(data["source"], "id")] if "labels" in data else []
+    places += [(data["quality"]["latency_ms"], "column")] if "quality" in data else []
+    for i, item in enumerate(segments := data.get("segments", [])):
+        columns = item["columns"] if isinstance(item, dict) and "columns" in item else item
+        if isinstance(columns, dict):
+            places.append((columns, "name"))
+        else:
+            places += [(columns, j) for j in range(len(columns))] if isinstance(columns, list) else [(segments, i)]
+    return places
 
 
 def _spoil_else(rng: Random, data: Data) -> None:
     """Something else than a column or an expression: the table, the warehouse, a kind, an order, a zone, a number."""
     text: Any = rng.choice([*SPICE, *OTHER_TYPES])
-    section, key, value = rng.choice([
+    places: list[tuple[Any, Any, Any]] = [
         (data["source"], "table", rng.choice(TABLES_AND_FILES)), (data["source"], "table", f"acme-ml.serving.{text}"),
         (data["source"], "table", rng.choice(TABLES_AND_FILES)), (data, "warehouse", rng.choice(WAREHOUSES)),
         (data, "monitor", text), (data, "features", rng.choice([text, [text]])), (data, "prediction", text), (data, "source", text),
@@ -428,8 +487,38 @@ def _spoil_else(rng: Random, data: Data) -> None:
         (data, "window", {"timezone": text}), (data, "window", {"start": text}), (data, "window", {rng.choice(["length", "every"]): text}),
         (data, "window", {"granule": text}), (data, "detection", {rng.choice(["metric", "preset", "threshold", "alpha"]): text}),
         (data, "budget", {"max_bytes_per_run": text}), (data, "budget", {"deadline": text}),
-    ])  # fmt: skip
+    ]  # fmt: skip
+    if rng.random() < 0.6 and (others := _else_of_outcomes(rng, data, text)):
+        places = others
+    section, key, value = rng.choice(places)
     section[key] = value
+
+
+def _else_of_outcomes(rng: Random, data: Data, text: Any) -> list[tuple[Any, Any, Any]]:
+    """The same of labels (mostly their table), segments, latency and the prediction's kind."""
+    places = [(data["prediction"], "kind", text)] if "prediction" in data else []
+    if "labels" in data:
+        labels = data["labels"]
+        places += [
+            (labels, "table", table) for table in (*rng.choices(TABLES_AND_FILES, k=5), f"acme-ml.serving.{text}")
+        ]
+        places += [(labels, key, text) for key in ("contradictory", "contradictory", "matures_after", str(text))]
+        places += [(data, "labels", text)]
+    if "segments" in data:
+        odd = [
+            text,
+            [text],
+            [[text, "region"]],
+            [{"name": text, "columns": ["region"]}],
+            [{"expression": text}],
+            [[]],
+            [["a"] * 2],
+        ]
+        places += [(data, "segments", value) for value in odd]
+    if "quality" in data:
+        places += [(data, "quality", value) for value in (text, {"latency_ms": text}, {str(text): text})]
+        places += [(data["quality"]["latency_ms"], key, text) for key in ("p95_max", str(text))]
+    return places
 
 
 def case(seed: int, number: int) -> Data:

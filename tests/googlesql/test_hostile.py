@@ -6,19 +6,20 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
 from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 
-from bq_monitor import capture, freeze, scan
+from bq_monitor import capture, freeze, listing_outcomes, outcomes, scan, segments
 from bq_monitor.errors import ConfigError, IdentifierError
 from bq_monitor.listing import monitor_statements
 from bq_monitor.warehouse import identifiers
 from bq_monitor.warehouse.identifiers import Expression, bigquery_table, parse_bigquery_url
 from tests.conftest import ROOT
-from tests.googlesql.hostile import UNNAMED, Analyzer, Tally, examine, fault_class, reason, tally, words
+from tests.googlesql.hostile import OF_OUTCOMES, UNNAMED, Analyzer, Tally, examine, fault_class, reason, tally, words
 from tests.googlesql.hostile_configurations import case
 from tests.googlesql.server import GoogleSQL
 
@@ -43,6 +44,14 @@ def loans(**changes: Any) -> dict[str, Any]:
     return {**data, **changes}
 
 
+def with_outcomes(labels: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """The configuration with labels in a table of their own."""
+    source = {"table": "acme-ml.serving.loans", "timestamp": "predicted_at", "id": "loan_id"}
+    prediction = {"column": "approved", "kind": "binary", "positive": True, "score": "probability"}
+    table = {"table": "acme-ml.serving.outcomes", "column": "repaid", "timestamp": "known_at", **(labels or {})}
+    return loans(source=source, prediction=prediction, labels=table, **changes)
+
+
 def made(expression: str, kind: str = "numeric") -> dict[str, Any]:
     """The configuration with a feature made by an expression."""
     return loans(
@@ -59,6 +68,7 @@ def test_no_configuration_reads_what_it_does_not_name(analyzer: Analyzer) -> Non
     assert found.accepted > 0.4 * CASES
     assert found.n_statements > 3 * found.accepted
     assert found.faults.total() < 0.1 * found.n_statements
+    assert all(found.accepted_with[name] > 0.05 * CASES for name in OF_OUTCOMES)
 
 
 def test_a_case_is_made_again_by_its_number() -> None:
@@ -81,6 +91,112 @@ def test_the_check_catches_names_that_break_out_of_their_quotes(
     ]:
         features = [{"name": "amount", "kind": "numeric"}, {"name": name, "kind": "numeric"}]
         assert f"scan/histograms: {leak}" in examine(analyzer, loans(features=features)).leaks
+
+
+BROKEN_OUT = "loan_id` || FORMAT('%T', secret) || `loan_id"
+IN_NUMBERS = "amount` + secret + `amount"
+IN_TIMES = "predicted_at` IS NULL OR secret > 1 OR `predicted_at"
+
+
+@pytest.mark.googlesql
+@pytest.mark.parametrize(
+    ("module", "data", "leak"),
+    [
+        (segments, with_outcomes(segments=[BROKEN_OUT]), "reference/segments: column secret"),
+        (segments, with_outcomes(segments=[["region", BROKEN_OUT]]), "scan/histograms: column secret"),
+        (outcomes, with_outcomes({"column": BROKEN_OUT, "positive": "yes"}), "scan/arrivals: column secret of the labels"),
+        (outcomes, with_outcomes({"id": f"repaid{BROKEN_OUT[7:-7]}repaid", "positive": "yes"}), "scan/histograms: column secret of the labels"),
+        (outcomes, with_outcomes({"table": None, "column": BROKEN_OUT, "positive": "yes"}), "scan/arrivals: column secret"),
+        (outcomes, with_outcomes({"table": None, "timestamp": IN_TIMES}), "scan/histograms: column secret"),
+        (outcomes, with_outcomes(quality={"latency_ms": {"column": IN_NUMBERS}}), "scan/histograms: column secret"),
+    ],
+    ids=["segment", "intersection", "label", "id", "label in the log", "time in the log", "latency"],
+)  # fmt: skip
+def test_the_check_catches_names_of_outcomes_that_break_out(
+    analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch, module: ModuleType, data: dict[str, Any], leak: str
+) -> None:
+    """Were backticks let into the names of segments, labels or latency, the statement with them is reported; else they are refused."""
+    assert examine(analyzer, data).refused
+    for one in (identifiers, scan, module):
+        monkeypatch.setattr(one, "quote_column", lambda name, dialect: f"`{name}`")
+    assert leak in examine(analyzer, data).leaks
+
+
+@pytest.mark.googlesql
+def test_the_check_sees_the_keys_of_segments_where_a_log_is_counted(
+    analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The statements that are listed hold the expression of each segment, as a run would send it."""
+    monkeypatch.setattr(segments, "value", lambda kind, expression, column_type: f"CAST(t.{UNNAMED} AS STRING)")
+    leaks = examine(analyzer, with_outcomes(segments=["region"])).leaks
+    assert f"scan/histograms: column {UNNAMED}" in leaks
+
+
+@pytest.mark.googlesql
+def test_the_check_catches_random_names_of_outcomes_that_break_out(
+    analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were only segments and outcomes to let backticks in, random cases would show it too."""
+    for module in (identifiers, outcomes, segments):
+        monkeypatch.setattr(module, "quote_column", lambda name, dialect: f"`{name}`")
+    of_outcomes = ({key: case(SEED, number).get(key) for key in OF_OUTCOMES} for number in range(10 * CASES))
+    numbers = [number for number, sections in enumerate(of_outcomes) if "secret` " in repr(sections)]
+    found = "\n".join(tally(SEED, numbers, analyzer).failures)
+    assert re.search(r"(reference/segments|scan/arrivals|scan/histograms): (column secret|table secrets)", found)
+
+
+@pytest.mark.googlesql
+def test_the_check_catches_a_segment_that_is_not_parsed(analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were a segment's expression written as it came, its subquery, function of a user and other column would be reported."""
+    monkeypatch.setattr(identifiers, "_expressions", lambda config: [])
+    for name, value in {"require_columns": lambda self, columns: None, "sql": lambda self, dialect: self.text}.items():
+        monkeypatch.setattr(segments.Expression, name, value)
+    monkeypatch.setattr(segments.Expression, "__init__", lambda self, text, place: setattr(self, "text", text))
+    for text, leak in [
+        ("(SELECT MAX(secret) FROM secrets)", "table secrets"), ("ds.my_udf(amount)", "function user:my_udf"),
+        (f"t.{UNNAMED}", f"column {UNNAMED}"), ("(SELECT MAX(o.repaid) FROM `acme-ml.serving.outcomes` AS o)", "the labels, where"),
+    ]:  # fmt: skip
+        leaks = examine(analyzer, with_outcomes(segments=[{"name": "x", "expression": text}])).leaks
+        assert any(found.startswith(f"reference/segments: {leak}") for found in leaks), text
+
+
+@pytest.mark.googlesql
+@pytest.mark.parametrize(
+    ("table", "leak"),
+    [
+        ("acme-ml.serving.outcomes` AS o, `secret-project.ds.secrets", "table secret-project.ds.secrets"),
+        ("acme-ml.serving.outcomes` AS t JOIN `acme-ml.other.loans", "table acme-ml.other.loans"),
+    ],
+)
+def test_the_check_catches_a_table_of_labels_that_breaks_out(
+    analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch, table: str, leak: str
+) -> None:
+    """Were the name of the labels' table quoted and nothing else, what it brings along is reported."""
+    monkeypatch.setattr(identifiers, "_faults_of_labels", lambda *_: [])
+    monkeypatch.setattr(listing_outcomes, "bigquery_table", lambda text, project: f"`{text}`")
+    leaks = examine(analyzer, with_outcomes({"table": table})).leaks
+    assert f"scan/arrivals: {leak}" in leaks
+    assert f"scan/histograms: {leak}" in leaks
+
+
+@pytest.mark.googlesql
+def test_labels_are_read_only_in_their_columns_and_when_configured(
+    analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table of labels is another table where no labels are named; where they are, its other columns are none of theirs."""
+    assert examine(analyzer, with_outcomes()).leaks == ()
+    read_all = "(SELECT MAX(o.repaid) FROM `acme-ml.serving.outcomes` AS o)"
+    with monkeypatch.context() as patched:
+        patched.setattr(Expression, "sql", lambda self, dialect: f"LENGTH(CAST({read_all} AS STRING))")
+        for labels in ({"labels": None}, {"labels": {"column": "repaid"}}):
+            leaks = examine(
+                analyzer,
+                {**with_outcomes(), **made("amount"), **labels, "prediction": {"column": "a", "kind": "binary"}},
+            ).leaks
+            assert "scan/histograms: table acme-ml.serving.outcomes" in leaks
+    monkeypatch.setattr(outcomes, "_outcome", lambda *_: f"CAST(t.{UNNAMED} AS STRING)")
+    leak = f"column {UNNAMED} of the labels"
+    assert {f"scan/arrivals: {leak}", f"scan/histograms: {leak}"} <= set(examine(analyzer, with_outcomes()).leaks)
 
 
 @pytest.mark.googlesql
@@ -139,6 +255,18 @@ def test_the_check_sees_several_statements_and_other_kinds(analyzer: Analyzer, m
     assert set(leaks) == {"scan/granules: several statements", "reference/profile: a statement of kind drop_stmt"}
 
 
+@pytest.mark.googlesql
+@pytest.mark.parametrize("table", ["serving.loans", "acme-ml.serving.LOANS", "acme-ml.monitoring.runs"])
+def test_labels_may_lie_in_a_table_named_before(analyzer: Analyzer, table: str) -> None:
+    """Labels in the log itself, in one that differs in case alone, or in a table of ours are no leak, also where Google refuses types."""
+    broken = with_outcomes(
+        {"table": table}, features=[{"name": "x", "kind": "numeric", "expression": "amount + region || 'a'"}]
+    )
+    found = [examine(analyzer, data) for data in (with_outcomes({"table": table}), broken)]
+    assert [(outcome.refused, outcome.crash, outcome.leaks) for outcome in found] == [(None, None, ())] * 2
+    assert found[1].faults
+
+
 def test_an_error_of_another_class_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is raised beside our own refusals is reported, not counted as a refusal."""
     monkeypatch.setattr("tests.googlesql.hostile.monitor_statements", lambda config: {}["x"])
@@ -157,7 +285,7 @@ def test_an_error_of_another_class_is_a_failure(monkeypatch: pytest.MonkeyPatch)
         ("DATE_DIFF(a, b, `DAY) + (secret`)", "is not a plain word"),
         ("LAST_DAY(a, `DAY), (secret`)", "is not a plain word"),
         ("DATE_TRUNC(ts, WEEK(`MONDAY)) + (secret`))", "is not a plain word"),
-        ("CAST(NULL AS STRUCT<`a\\\\` INT64>)", "is not a plain name"),
+        ("CAST(NULL AS STRUCT<`a\\\\` INT64>)", "a backslash in a name"),
         ("x OPERATOR(`) + (SELECT 1) + (`) y", "an operator by name"),
         ("CONVERT(x USING `utf8) + (secret`)", "is not a plain word"),
         ("COLUMNS('secret')", "a choice of columns"),
@@ -173,6 +301,7 @@ def test_an_error_of_another_class_is_a_failure(monkeypatch: pytest.MonkeyPatch)
         ("x = b'a\\\\'", "a backtick, backslash or control character"),
         ("REGEXP_EXTRACT(x)", "does not parse"),
         ("x = r'a`b'", "a backtick, backslash or control character"),
+        *((f"`{name}` > 1", "a backslash in a name") for name in ("a\\O", "a\\'b", "\\141mount", "\u00e9\\ ")),
     ],
 )  # fmt: skip
 def test_words_that_are_written_without_quotes_are_plain(text: str, why: str) -> None:

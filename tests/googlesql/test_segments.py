@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -67,8 +68,9 @@ def keys_of(row: Row) -> list[str]:
 
 
 def segments_of(row: Row, listed: Sequence[str]) -> list[str]:
-    """Where a row counts; a region with ' & ' in its name cannot be told from an intersection, so that it is never told apart."""
-    apart = [key in listed and " & " not in (row["region"] or "") for key in keys_of(row)[:2]]
+    """Where a row counts; a region that reads like an intersection ('a & b=c') cannot be told from one, so that it is never told apart."""
+    reads_otherwise = re.search(r" & [^&]*(=| IS NULL)", row["region"] or "")
+    apart = [key in listed and not reads_otherwise for key in keys_of(row)[:2]]
     apart.append(keys_of(row)[2] in listed)
     return ["all", *(key if own else other for key, own, other in zip(keys_of(row), apart, OTHERS, strict=True))]
 
