@@ -7,6 +7,7 @@ from dataclasses import replace
 from bq_monitor.config import MonitorConfig
 from bq_monitor.counting import countable
 from bq_monitor.freeze import MIN_LABEL_ROWS
+from bq_monitor.measure.histogram import Histogram
 from bq_monitor.outcomes import JOINT, Scheme, answers_scan, joint_scan, outcomes_of
 from bq_monitor.reference import CELL_COLUMNS, FeatureReference, Reference
 from bq_monitor.scan import Scan, digest, histogram_from_row
@@ -29,6 +30,12 @@ def with_segments(engine: Warehouse, relation: Relation, reference: Reference, c
             if row["segment"] != ALL:
                 feature = by_name[row["feature"]]
                 found.setdefault(row["segment"], {})[feature.name] = _in_segment(feature, row)
+    for dimension in dimensions(config):  # groups that are new in production fall there
+        nothing = {
+            f.name: replace(f, histogram=Histogram.empty(f.histogram.buckets), n_singletons=0)
+            for f in reference.features
+        }
+        found.setdefault(dimension.other, nothing)
     order = [*listed, *(dimension.other for dimension in dimensions(config))]
     segments = {
         name: tuple(found[name][feature.name] for feature in reference.features if feature.name in found[name])

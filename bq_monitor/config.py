@@ -160,6 +160,9 @@ class MonitorConfig(Section):
                 raise ValueError(
                     f"fairness: reference: got {fairness.reference!r}; allowed: a value for each of {fairness.group}, with ' & ' between"
                 )
+        groups = [fairness.group for fairness in self.fairness]
+        if twice := sorted({group for group in groups if groups.count(group) > 1}):
+            raise ValueError(f"fairness: {', '.join(twice)} listed twice; say all limits of a group in one entry")
         if self.fairness and self.prediction and self.prediction.kind != "binary":
             raise ValueError(f"fairness: got {self.prediction.kind} predictions; allowed: binary")
         return self

@@ -25,6 +25,8 @@ from bq_monitor.warehouse.base import Relation, Row, Terms, Warehouse
 
 MAX_VERDICTS = 100_000
 """More verdicts than this are left to the next run, as far as whole windows can be: each takes milliseconds and kilobytes."""
+MAX_OUTCOME_WINDOWS = 200
+"""The answers of at most so many windows are judged in a run, the oldest first."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,11 @@ class Due:
     sources: Sources
     outcomes: OutcomePlan = field(default_factory=OutcomePlan)
 
+    @property
+    def n_windows_left(self) -> int:
+        """Windows that are due, of features and of answers, and left to the next run."""
+        return self.plan.n_windows_left + self.outcomes.n_windows_left
+
 
 def affordable_plan(warehouse: Warehouse, config: MonitorConfig, asked: Asked) -> Due:
     """The plan of as many windows as time, memory and the budget allow; raises `BudgetError` when it does not allow one."""
@@ -78,11 +85,12 @@ def affordable_plan(warehouse: Warehouse, config: MonitorConfig, asked: Asked) -
         due = desk.due(len(due.plan.windows) // 2)
     while allowance is not None:
         size, spent = estimate_bytes(warehouse, due), warehouse.spent.bytes_processed or 0
-        fewer = len(due.plan.windows) // 2
-        if allowance.allows(size, spent) or due.plan.is_backfill or not fewer:
+        n_windows, n_outcomes = len(due.plan.windows), due.outcomes.n_windows
+        is_least = n_windows <= 1 and n_outcomes <= (0 if n_windows else 1)
+        if allowance.allows(size, spent) or due.plan.is_backfill or is_least:
             allowance.check(size, spent)
             break
-        due = desk.due(fewer)
+        due = desk.due(max(1, n_windows // 2), n_outcomes // 2 if n_windows else max(1, n_outcomes // 2))
     return due
 
 
@@ -126,8 +134,8 @@ class _Desk:
                 f"at most {MAX_WINDOWS:,} are taken for meant. Is a row of the log dated wrongly? Set window.start to the first day that counts."
             )
 
-    def due(self, max_windows: int | None) -> Due:
-        """What there is to do about at most so many new windows."""
+    def due(self, max_windows: int | None, max_outcome_windows: int = MAX_OUTCOME_WINDOWS) -> Due:
+        """What there is to do about at most so many new windows, and about the answers of so many."""
         planner, progress = self.planner, self.progress
         taken, n_left = planner.take(self.windows, progress, max_windows)
         looked_from = planner.look_from(progress, taken, self.log.partitions() if taken else None)
@@ -139,9 +147,9 @@ class _Desk:
             newer = _read_progress(self.warehouse, planner)
             if newer != progress:
                 self._look_up(newer)
-                return self.due(max_windows)
+                return self.due(max_windows, max_outcome_windows)
         rows = planner.rows_known(seen, looked_from, stored)
-        outcomes = self.outcomes.plan(plan, progress, taken, rows)
+        outcomes = self.outcomes.plan(plan, progress, taken, rows, max_windows=max_outcome_windows)
         return Due(plan, Sources(self.relation, self.outcomes.labels), outcomes)
 
 

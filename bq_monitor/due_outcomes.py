@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from bq_monitor.budget import Allowance
-from bq_monitor.outcomes import arrivals_statement, outcomes_of
+from bq_monitor.outcomes import arrivals_statement, outcomes_of, why_not_answers
 from bq_monitor.plan import GranuleRows, Plan, Planner, Progress
 from bq_monitor.plan_outcomes import (
     Arrivals,
@@ -15,6 +15,7 @@ from bq_monitor.plan_outcomes import (
     OutcomePlanner,
     OutcomesStored,
     StoredArrival,
+    Told,
     arrivals_of_rows,
 )  # fmt: skip
 from bq_monitor.scan import AGES, log_scan
@@ -35,22 +36,37 @@ class OutcomeDesk:
         self.labels = warehouse.relation(labels.table) if labels and labels.table else None
         self._seen: dict[tuple[datetime, datetime], Arrivals] = {}
 
-    def plan(self, plan: Plan, progress: Progress, taken: Sequence[Window], rows: GranuleRows) -> OutcomePlan:
+    def plan(
+        self, plan: Plan, progress: Progress, taken: Sequence[Window], rows: GranuleRows, *, max_windows: int
+    ) -> OutcomePlan:
         """The outcome part of a plan; `rows` of the log's granules in the reach of the windows `taken`."""
         windows = list(taken)
         if self.config.labels:
-            first = min((window.start for window in taken), default=progress.first_start)
-            first = min(first, progress.first_start) if first and progress.first_start else first
-            windows = self.outcomes.candidates(self._mark(), first, plan.watermark)
+            windows = self.outcomes.candidates(self._mark(), self._first(progress, taken), plan.watermark)
         reach = self.outcomes.reach(windows)
         if reach is None or not self._is_wanted:
             return OutcomePlan()
         stored = self._stored(windows, reach)
+        if self._is_past(stored):
+            return OutcomePlan()
         looked_from = self.outcomes.look_from(windows, stored)
+        most = None if plan.is_backfill else max_windows
+        reason = why_not_answers(self.config, self.relation)
         if not self._must_look:
-            return self.outcomes.plan(windows, arrivals_of_rows(rows), None, stored)
+            return self.outcomes.plan(windows, arrivals_of_rows(rows), None, stored, max_windows=most, reason=reason)
         seen = self._look(looked_from, reach.end) if looked_from else {}
-        return self.outcomes.plan(windows, seen, looked_from or reach.end, stored)
+        since = looked_from or reach.end
+        return self.outcomes.plan(windows, seen, since, stored, max_windows=most, reason=reason)
+
+    def _first(self, progress: Progress, taken: Sequence[Window]) -> datetime | None:
+        """Where the first window of the monitor begins: as said, or as far as it is known."""
+        known = [progress.first_start, *(window.start for window in taken)]
+        return self.config.window.start_moment() or min((moment for moment in known if moment), default=None)
+
+    def _is_past(self, stored: OutcomesStored) -> bool:
+        """Whether a later run has seen more outcomes than there were at this moment: it has said all that this one could."""
+        planner = self.outcomes.planner
+        return planner.backfill is None and any(found.known_at > planner.as_of for found in stored.arrivals.values())
 
     @property
     def _is_wanted(self) -> bool:
@@ -86,7 +102,16 @@ class OutcomeDesk:
             window = Window(row["window_start"].astimezone(UTC), row["window_end"].astimezone(UTC))
             judged_by.setdefault((window, row["model_version"]), set()).add(row["run_id"])
         runs = {key: tuple(sorted(found)) for key, found in judged_by.items()}
-        return OutcomesStored(arrivals, frozenset(row["verdict_key"] for row in keys), runs)
+        return OutcomesStored(
+            arrivals, frozenset(row["verdict_key"] for row in keys), runs, self._told(windows[0].start)
+        )
+
+    def _told(self, start: datetime) -> dict[tuple[Window, str], frozenset[Told]]:
+        found: dict[tuple[Window, str], set[Told]] = {}
+        for row in self.warehouse.query(statements.told(self.warehouse, self.config.monitor, start)):
+            window = Window(row["window_start"].astimezone(UTC), row["window_end"].astimezone(UTC))
+            found.setdefault((window, row["model_version"]), set()).add((row["segment"], row["basis"], row["metric"]))
+        return {key: frozenset(told) for key, told in found.items()}
 
     def _look(self, start: datetime, end: datetime) -> Arrivals:
         """What has arrived of `[start, end)`, looked up once."""

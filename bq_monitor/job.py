@@ -137,7 +137,7 @@ def execute(
     outcome = RunResult(
         config.monitor, run_id, asked.as_of, tuple(results), (*events, *performance_events(scored), *quality_events(checked)),
         sum(count.n_granules for count in plan.counts) + len(plan.emptied), warehouse.spent, time.monotonic() - clock,
-        plan.n_windows_left, plan.is_backfill, tuple(scored), tuple(checked),
+        due.n_windows_left, plan.is_backfill, tuple(scored), tuple(checked),
     )  # fmt: skip
     if plan.judgements or due.outcomes.judgements or plan.moves_watermark:
         warehouse.commit(_rows(plan, outcome, started), key=_commit_key(due))

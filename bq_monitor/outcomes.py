@@ -22,7 +22,7 @@ from bq_monitor.warehouse.identifiers import quote_column
 N_PREDICTED, N_OUTCOMES = 10, 4
 """In how many parts predictions and outcomes of a regression are told apart."""
 MAX_CLASSES = 50
-OTHER_CLASS = "(other)"
+OTHER_CLASS, ANOTHER_CLASS = "(other)", "(another)"
 JOINT = "joint:"
 """What stands before the name of a feature that is counted by outcome."""
 _POSITIVE_TEXTS = ("1", "true", "True", "yes", "Yes", "Y", "positive")
@@ -81,16 +81,21 @@ class Scheme:
         positive = positive_of(labels, said.positive)
         if positive is None:
             return None
+        label_positive = _label_positive(config, label, positive)
+        if label_positive is None:
+            return None
         others = [text for text in labels if text != positive]
-        label_positive = config.labels.positive if config.labels and config.labels.positive is not None else positive
         negative = others[0] if len(others) == 1 else f"not {positive}"
-        return cls("binary", positive, negative, as_label(label_positive), score=buckets)
+        return cls("binary", positive, negative, label_positive, score=buckets)
 
     @cached_property
     def params(self) -> dict[str, Param]:
         """The parameters that the expressions below name."""
         texts = {"positive": self.positive, "negative": self.negative, "label_positive": self.label_positive}
-        texts |= {f"class_{i}": text for i, text in enumerate(self.classes)} | {"other_class": OTHER_CLASS}
+        texts |= {f"class_{i}": text for i, text in enumerate(self.classes)} | {
+            "other_class": OTHER_CLASS,
+            "another_class": ANOTHER_CLASS,
+        }
         cuts = {f"predicted_{i}": edge for i, edge in enumerate(self.predicted_edges)}
         cuts |= {f"outcome_{i}": edge for i, edge in enumerate(self.outcome_edges)}
         return {name: Param("STRING", text) for name, text in texts.items()} | {
@@ -103,17 +108,18 @@ class Scheme:
             return _part(answer, "predicted", len(self.predicted_edges))
         return self._class(answer, "positive")
 
-    def outcome(self, outcome: str) -> str:
-        """GoogleSQL of the cell of an outcome."""
+    def outcome(self, outcome: str, answer: str) -> str:
+        """GoogleSQL of the cell of an outcome; one of the classes that are not told apart is `(other)` only where it is the answer."""
         if self.task == "regression":
             return _part(outcome, "outcome", len(self.outcome_edges))
-        return self._class(outcome, "label_positive")
+        rest = f"CASE WHEN {outcome} = {answer} THEN @other_class ELSE @another_class END"
+        return self._class(outcome, "label_positive", rest)
 
-    def _class(self, text: str, positive: str) -> str:
+    def _class(self, text: str, positive: str, rest: str = "@other_class") -> str:
         if self.task == "binary":
             return f"CASE WHEN {text} IS NULL THEN NULL WHEN {text} = @{positive} THEN @positive ELSE @negative END"
         among = ", ".join(f"@class_{i}" for i in range(len(self.classes)))
-        return f"CASE WHEN {text} IS NULL THEN NULL WHEN {text} IN ({among}) THEN {text} ELSE @other_class END"
+        return f"CASE WHEN {text} IS NULL THEN NULL WHEN {text} IN ({among}) THEN {text} ELSE {rest} END"
 
     def measured(self, answer: str, score: str | None, outcome: str) -> dict[str, str]:
         """GoogleSQL of what is measured of each row, by name; the module `measure.answers` says what each is."""
@@ -137,6 +143,15 @@ class Scheme:
             "confidence": f"CASE WHEN {score} >= 0.5 THEN {score} ELSE 1 - {score} END",
             "log_loss": loss,
         }
+
+
+def _label_positive(config: MonitorConfig, label: FeatureReference | None, positive: str) -> str | None:
+    """How outcomes name the positive class: as said, as the answers do, or as their own labels tell; None where these do not."""
+    said = config.labels.positive if config.labels else None
+    if said is not None:
+        return as_label(said)
+    labels = label.histogram.buckets.labels if label else (positive,)
+    return positive if positive in labels else positive_of(labels)
 
 
 def _regression(answer: FeatureReference, label: FeatureReference | None) -> Scheme:
@@ -286,9 +301,23 @@ def arrivals_statement(scan: Scan, config: MonitorConfig, outcomes: Outcomes, di
     return scan.arrivals(outcomes.raw, outcomes.labels, outcomes.time, config.source.id, dialect)
 
 
+def why_not_answers(config: MonitorConfig, log: Relation) -> str | None:
+    """Why the answers in a log cannot be counted; None where they can."""
+    said = config.prediction
+    if said is None:
+        return None
+    is_number = said.kind == "regression"
+    for name, allowed in ((said.column, NUMBERS if is_number else LABELS), (said.score, NUMBERS)):
+        if name and name not in log.columns:
+            return f"missing column {name!r}"
+        if name and log.columns[name] not in allowed:
+            return f"column {name!r} is of type {log.columns[name]}; allowed: {', '.join(allowed)}"
+    return None
+
+
 def _cells(scheme: Scheme, answer: str, outcomes: Outcomes) -> Cells:
     params = {**scheme.params, **outcomes.raw.params}
-    return Cells(scheme.outcome(outcomes.raw.sql), scheme.predicted(answer), params)
+    return Cells(scheme.outcome(outcomes.raw.sql, answer), scheme.predicted(answer), params)
 
 
 def _answer(relation: Relation, column: str, scheme: Scheme) -> str:

@@ -69,13 +69,18 @@ class StoredArrival:
     computed_at: datetime
 
 
+Told = tuple[str, str, str]
+"""`(segment, basis, metric)` of a broken limit that an event has told of."""
+
+
 @dataclass(frozen=True)
 class OutcomesStored:
-    """What is stored: arrivals by `(reference_id, granule)`, the keys of judgements that stand, and the runs that wrote them."""
+    """What is stored: arrivals by `(reference_id, granule)`, the keys of judgements that stand, the runs that wrote them, what was told."""
 
     arrivals: Mapping[tuple[str, datetime], StoredArrival] = field(default_factory=dict)
     keys: frozenset[str] = frozenset()
     judged_by: Mapping[tuple[Window, str], tuple[str, ...]] = field(default_factory=dict)
+    told: Mapping[tuple[Window, str], frozenset[Told]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ class OutcomeCount:
 
 @dataclass(frozen=True)
 class OutcomeJudgement:
-    """One window of one model version whose answers are to be judged."""
+    """One window of one model version whose answers are to be judged; `reason` says why the log does not let them be."""
 
     window: Window
     model_version: str
@@ -104,6 +109,8 @@ class OutcomeJudgement:
     arrived: Arrived
     supersedes: tuple[str, ...] = ()
     scan_definition_id: str = ""
+    told: frozenset[Told] = frozenset()
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,11 @@ class OutcomePlan:
     judgements: tuple[OutcomeJudgement, ...] = ()
     by_window: Mapping[tuple[Window, str], Arrived] = field(default_factory=dict)
     """What has arrived of each window looked at, by model version."""
+    n_windows_left: int = 0
+
+    @property
+    def n_windows(self) -> int:
+        return len({judgement.window for judgement in self.judgements})
 
 
 class OutcomePlanner:
@@ -131,7 +143,7 @@ class OutcomePlanner:
         after = first if settled_to is None else self.config.window.restate.before(settled_to, self.grid.zone)
         if after is None or until is None:
             return []
-        found = self.grid.windows(after, until)
+        found = self.grid.windows(after, min(until, self.planner.horizon))
         return [window for window in found if first is None or window.start >= self.grid.floor(first)]
 
     @property
@@ -166,21 +178,28 @@ class OutcomePlanner:
         return self.grid.next(granule) <= open_from
 
     def plan(
-        self, windows: Sequence[Window], seen: Arrivals, looked_from: datetime | None, stored: OutcomesStored
-    ) -> OutcomePlan:
-        """The plan, from what is seen to have arrived since `looked_from`, and what was stored before."""
+        self, windows: Sequence[Window], seen: Arrivals, looked_from: datetime | None, stored: OutcomesStored, *,
+        max_windows: int | None = None, reason: str | None = None,
+    ) -> OutcomePlan:  # fmt: skip
+        """The plan, from what is seen to have arrived since `looked_from`, and what was stored before.
+
+        `max_windows`: the oldest are judged, the others left. `reason`: why answers cannot be counted in the log; none are then.
+        """
         arrivals = self._arrivals(seen, looked_from, stored)
         by_granule: dict[datetime, dict[str, Arrived]] = {}
         for (granule, version), arrived in arrivals.items():
             by_granule.setdefault(granule, {})[version] = arrived
-        found = [judgement for window in windows for judgement in self._judgements(window, by_granule, stored)]
-        due = tuple(judgement for judgement in found if judgement.verdict_key not in stored.keys)
+        found = [j for window in windows for j in self._judgements(window, by_granule, stored, reason)]
+        every = [judgement for judgement in found if judgement.verdict_key not in stored.keys]
+        taken = sorted({judgement.window for judgement in every})[:max_windows]
+        due = tuple(judgement for judgement in every if judgement.window in set(taken))
         needed = sorted({granule for judgement in due for granule in self.grid.granules(judgement.window)})
         counts = [
             count for reference in self.planner.targets() for count in self._counts(reference, needed, arrivals, stored)
         ]
         by_window = {(judgement.window, judgement.model_version): judgement.arrived for judgement in found}
-        return OutcomePlan(tuple(counts), due, by_window)
+        n_left = len({judgement.window for judgement in every}) - len(taken)
+        return OutcomePlan(() if reason else tuple(counts), due, by_window, n_left)
 
     def _arrivals(
         self, seen: Arrivals, looked_from: datetime | None, stored: OutcomesStored
@@ -196,13 +215,19 @@ class OutcomePlanner:
         return known | {key: arrived for key, arrived in seen.items() if looked_from is None or key[0] >= looked_from}
 
     def _judgements(
-        self, window: Window, by_granule: Mapping[datetime, Mapping[str, Arrived]], stored: OutcomesStored
+        self,
+        window: Window,
+        by_granule: Mapping[datetime, Mapping[str, Arrived]],
+        stored: OutcomesStored,
+        reason: str | None,
     ) -> Iterable[OutcomeJudgement]:
         granules = list(self.grid.granules(window))
         versions = {version for granule in granules for version in by_granule.get(granule, {})}
         if not versions and self.planner.newest:
             versions = {self.planner.version_in_log(self.planner.newest)}
-        is_provisional = not self.is_mature(window.end)
+        is_provisional = reason is not None or not self.is_mature(
+            window.end
+        )  # what may be counted one day is not settled
         for version in sorted(versions):
             own = [
                 (granule, by_granule[granule][version])
@@ -213,11 +238,16 @@ class OutcomePlanner:
             # rows of a version without a reference are not stored: before the days looked at anew, they are not known any more
             seen = [[granule, arrived.identity] for granule, arrived in own] if reference else None
             known_as = reference.reference_id if reference else version
-            key = "outcomes-" + digest([self._rules(), known_as, window.start, window.end, is_provisional, seen])
+            key = "outcomes-" + digest(
+                [self._rules(), known_as, window.start, window.end, is_provisional, seen, reason]
+            )
             named = reference.model_version if reference else version
             arrived = sum((arrived for _, arrived in own), Arrived(n_ids=0))
             supersedes = stored.judged_by.get((window, named), ())
-            yield OutcomeJudgement(window, named, reference, key, is_provisional, arrived, supersedes, self.definition)
+            told = stored.told.get((window, named), frozenset())
+            yield OutcomeJudgement(
+                window, named, reference, key, is_provisional, arrived, supersedes, self.definition, told, reason
+            )
 
     def _rules(self) -> list[object]:
         """Everything in the configuration that the judgement of answers depends on."""

@@ -171,7 +171,7 @@ def run_row(plan: Plan, outcome: RunResult, started: datetime, finished: datetim
     return {
         "monitor": outcome.monitor, "run_id": outcome.run_id, "started_at": started, "finished_at": finished, "as_of": outcome.as_of,
         "is_backfill": plan.is_backfill, "coverage_key": plan.coverage_key, "granules_to": plan.granules_to, "window_end": plan.watermark,
-        "n_windows": len(plan.windows), "n_windows_left": plan.n_windows_left, "n_granules_counted": outcome.n_granules_counted,
+        "n_windows": len(plan.windows), "n_windows_left": outcome.n_windows_left, "n_granules_counted": outcome.n_granules_counted,
         "n_ok": outcome.count("ok"), "n_drift": outcome.count("drift"), "n_not_evaluated": outcome.count("not_evaluated"),
         "share_drifted": max((share for share in map(share_drifted, newest) if share is not None), default=None),
         "dataset_drift": any(dataset_drifted(verdicts, limit) for verdicts in newest),

@@ -31,6 +31,10 @@ from bq_monitor.sections import Fairness, Limits
 from bq_monitor.segments import ALL, belongs, dimensions
 from bq_monitor.warehouse.base import Row
 
+MAX_BOUND = 0.05
+"""By so much may a number that is told from the buckets of the score differ from that of the rows, and still be held to a limit."""
+_BY_SCORE = ("roc_auc", "pr_auc", "ece")
+
 
 def score_windows(
     config: MonitorConfig, judgements: Sequence[OutcomeJudgement], rows: Mapping[int, Sequence[Row]]
@@ -47,6 +51,9 @@ def _of_window(config: MonitorConfig, judgement: OutcomeJudgement, rows: Sequenc
     if reference is None:
         yield _nothing(judgement, f"no reference for version {judgement.model_version!r}")
         return
+    if judgement.reason:
+        yield _nothing(judgement, judgement.reason)
+        return
     scheme = Scheme.of(config, reference)
     if scheme is None:
         yield _nothing(judgement, _why_no_scheme(config, reference))
@@ -61,7 +68,7 @@ def _why_no_scheme(config: MonitorConfig, reference: Reference) -> str:
         return "no prediction is configured"
     if all(feature.role != "prediction" for feature in reference.features):
         return "the prediction is not in the reference: capture it again"
-    return "the positive class cannot be told: say prediction.positive"
+    return "the positive class cannot be told: say prediction.positive (and labels.positive, where outcomes name it otherwise)"
 
 
 def _nothing(judgement: OutcomeJudgement, reason: str) -> PerformanceResult:
@@ -132,6 +139,9 @@ class _Scored:
                 yield replace(result, status="not_evaluated", reason=measured.reason)
             elif rows < least:
                 yield replace(result, status="not_evaluated", reason=f"too few {what}: {rows} of at least {least}")
+            elif said is not None and name in _BY_SCORE and measured.bound > MAX_BOUND:
+                coarse = f"the reference's buckets of the score are too coarse: it may differ by {measured.bound:.2g}"
+                yield replace(result, status="not_evaluated", reason=coarse)
             elif said is not None:
                 yield _limited(result, said, before.get(name, undefined("not in the reference")))
             else:

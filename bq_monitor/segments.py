@@ -72,9 +72,11 @@ def listed_key(dimension: Dimension, position: int, relation: Relation, listed: 
 
 
 def keys(config: MonitorConfig, relation: Relation, listed: Sequence[str]) -> tuple[Clause, ...]:
-    """The key of each dimension; `listed` are all segments that the reference has."""
+    """The key of each dimension; `listed` are all segments that the reference has. One whose columns the log lacks has no rows."""
     found = []
     for position, dimension in enumerate(dimensions(config)):
+        if any(part not in relation.columns for part in dimension.parts if part not in dimension.expressions):
+            continue
         mine = [text for text in listed if belongs(text, dimension) and text != dimension.other]
         found.append(listed_key(dimension, position, relation, mine))
     return tuple(found)

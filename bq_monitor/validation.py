@@ -13,7 +13,7 @@ from bq_monitor.outcomes import arrivals_statement, outcomes_of
 from bq_monitor.permissions import Reach, find_reach
 from bq_monitor.reference import Reference, load_references
 from bq_monitor.scan import log_scan
-from bq_monitor.segments import keys
+from bq_monitor.segments import dimensions, key
 from bq_monitor.warehouse import open_warehouse
 from bq_monitor.warehouse.base import Relation, Warehouse
 from bq_monitor.warehouse.fragments import ALLOWED
@@ -104,7 +104,8 @@ def _outcome_faults(config: MonitorConfig, warehouse: Warehouse, log: Relation, 
         hint = did_you_mean(latency.column, log.columns)
         faults.append(f"{log.place}: quality.latency_ms: missing column {latency.column!r}.{hint}")
     try:
-        keys(config, log, [])
+        for i, dimension in enumerate(dimensions(config)):
+            key(dimension, i, log)
         table = config.labels.table if config.labels else None
         labels = warehouse.relation(table) if table else None
         if config.labels and labels is None and config.labels.column not in log.columns:

@@ -13,6 +13,7 @@ import pytest
 from sklearn import metrics
 
 from bq_monitor import MonitorConfig, capture_reference, run
+from bq_monitor.job import run_until_done
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 from tests.conftest import make_config
 
@@ -237,3 +238,74 @@ def test_labels_may_be_configured_later(config: MonitorConfig, data: dict[str, p
     assert realised(config) == {}
     run(config, "2026-02-20")
     assert_scikit_learn_agrees(config, clean_join(data, "2026-02-20"))
+
+
+def test_an_earlier_moment_takes_no_outcome_away(config: MonitorConfig) -> None:
+    """A run for a moment before the newest one's judges nothing: what was known then has been told."""
+    run(config, "2026-03-20")
+    before = realised(config)
+    assert run(config, "2026-02-20").performance == ()
+    assert realised(config) == before
+
+
+def test_a_backfill_settles_nothing(config: MonitorConfig, data: dict[str, pd.DataFrame]) -> None:
+    """Windows before a stretch that was backfilled are judged by the next run as if it had not been."""
+    run(config, "2026-03-30", backfill=("2026-01-19", "2026-02-02"))
+    assert len({key[0] for key in realised(config)}) == 2
+    run(config, "2026-04-16")
+    assert_scikit_learn_agrees(config, clean_join(data, "2026-04-16"))
+
+
+def test_answers_of_many_windows_are_judged_in_parts(
+    config: MonitorConfig, data: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one run does not take, the oldest first, the next one does; `n_windows_left` says how many."""
+    monkeypatch.setattr("bq_monitor.due.MAX_OUTCOME_WINDOWS", 3)
+    monkeypatch.setattr("bq_monitor.due._Desk.due.__defaults__", (3,))
+    outcomes = list(run_until_done(config, "2026-04-16"))
+    assert [len({r.judgement.window for r in outcome.performance}) for outcome in outcomes][:2] == [3, 3]
+    assert outcomes[0].n_windows_left > outcomes[1].n_windows_left > outcomes[-1].n_windows_left == 0
+    assert_scikit_learn_agrees(config, clean_join(data, "2026-04-16"))
+
+
+def test_a_log_without_its_score_is_judged_all_the_same(
+    config: MonitorConfig, data: dict[str, pd.DataFrame], tmp_path: Path
+) -> None:
+    """Drift of the other columns goes on; the answers are not evaluated, with the reason; with the column back they are."""
+    log = data["log"].drop(columns="repaid")
+    log.drop(columns="score").to_parquet(tmp_path / "log.parquet")
+    gone = run(config, "2026-04-16")
+    assert {
+        r.verdict.status for r in gone.results if r.feature == "amount" and r.segment == "all" and r.verdict.n_current
+    } == {"ok"}
+    assert {(r.status, r.reason) for r in gone.performance} == {("not_evaluated", "missing column 'score'")}
+    log.to_parquet(tmp_path / "log.parquet")
+    run(config, "2026-04-16")
+    assert_scikit_learn_agrees(config, clean_join(data, "2026-04-16"))
+
+
+def test_outcomes_may_name_their_classes_otherwise(data: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    """Answers true and false, outcomes 1 and 0: the positive one is told by its name; where it cannot be, nothing is guessed."""
+
+    def judged(folder: str, **names: Any) -> MonitorConfig:
+        (tmp_path / folder).mkdir()
+        log = data["log"].assign(repaid=data["log"]["repaid"].map(names["classes"]))
+        log.to_parquet(tmp_path / folder / "log.parquet")
+        made = make_config(
+            tmp_path / folder, prediction={"column": "approved", "kind": "binary", "positive": True, "score": "score"},
+            labels={"column": "repaid", **names.get("labels", {})}, features=["amount"],
+        )  # fmt: skip
+        training = data["training"].assign(repaid=data["training"]["repaid"].map(names["classes"]))
+        capture_reference(training, made, version="1")
+        run(made, "2026-02-02")
+        return made
+
+    joined = data["log"].assign(outcome=data["log"]["repaid"])
+    ones = realised(judged("numbers", classes={True: 1, False: 0}))
+    said = realised(judged("said", classes={True: "paid", False: "lost"}, labels={"positive": "paid"}))
+    first = windows(joined)[START.date()]
+    expected = metrics.recall_score(first["outcome"], first["approved"])
+    assert ones[START.date(), "all", "recall"][0] == said[START.date(), "all", "recall"][0] == pytest.approx(expected)
+    unknown = judged("unknown", classes={True: "paid", False: "lost"})
+    (reason,) = {row[0] for row in ask(unknown, "SELECT DISTINCT reason FROM performance_latest")}
+    assert "labels.positive" in reason

@@ -17,6 +17,7 @@ from bq_monitor.promotion import promote
 from bq_monitor.reference import load_references
 from bq_monitor.results import DriftResult
 from bq_monitor.segments import MAX_LISTED, Dimension, belongs, dimensions, key, keys, listed_key, sizes_statement
+from bq_monitor.validation import check_live
 from bq_monitor.warehouse import open_warehouse
 from bq_monitor.warehouse.base import Clause, Relation, Statement
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
@@ -168,14 +169,15 @@ def test_a_group_belongs_to_one_dimension(segment: str, dimension: Dimension, ex
 def test_what_cannot_cut_is_refused(log: Relation, segment: Any, error: type[Exception], message: str) -> None:
     """A missing column, a time, an expression over a missing column: the place, what was got, and what is allowed."""
     with pytest.raises(error) as caught:
-        keys(cut("region", segment), log, [])
+        for i, dimension in enumerate(dimensions(cut("region", segment))):
+            key(dimension, i, log)
     assert str(caught.value) == message
 
 
 def test_an_intersection_with_a_missing_column_is_refused(log: Relation) -> None:
     """Every part is looked for."""
     with pytest.raises(InputError, match=r"no column 'chanel'.*Did you mean 'channel'"):
-        keys(cut(["region", "chanel"]), log, [])
+        key(dimensions(cut(["region", "chanel"]))[0], 0, log)
 
 
 def sizes(engine: DuckDBWarehouse, config: MonitorConfig, frame: pd.DataFrame) -> list[tuple[str, int]]:
@@ -272,7 +274,7 @@ def test_other_segments_are_another_reference(tmp_path: Path) -> None:
     again = capture_reference(data, make_config(tmp_path, features=["colour"], segments=["region"]), version="1")
     assert len({plain.reference_id, cut_up.reference_id, other.reference_id}) == 3
     assert (again.reference_id, again.captured_at) == (cut_up.reference_id, cut_up.captured_at)
-    assert (plain.segments, list(other.segments)) == ({}, ["channel=web"])
+    assert (plain.segments, list(other.segments)) == ({}, ["channel=web", "channel=(other)"])
 
 
 def test_a_label_that_occurs_once_is_shared_among_segments(tmp_path: Path) -> None:
@@ -285,6 +287,7 @@ def test_a_label_that_occurs_once_is_shared_among_segments(tmp_path: Path) -> No
     assert {name: features[0].n_singletons for name, features in reference.segments.items()} == {
         "region=EU": 30,
         "region=US": 10,
+        "region=(other)": 0,
     }
 
 
@@ -297,14 +300,16 @@ def test_one_segment_drifts_though_the_whole_does_not(tmp_path: Path) -> None:
         "all": "ok",
         "region=EU": "drift",
         "region=US": "ok",
+        "region=(other)": "not_evaluated",
     }
     assert {name: r.verdict.n_current for name, r in found.items()} == {
         "all": 2100,
         "region=EU": 100,
         "region=US": 2000,
+        "region=(other)": 0,
     }
     p_values = {name: r.verdict.p_value for name, r in found.items() if r.verdict.p_value is not None}
-    assert {name: r.verdict.p_adjusted for name, r in found.items()} == pytest.approx(holm(p_values))
+    assert {name: found[name].verdict.p_adjusted for name in p_values} == pytest.approx(holm(p_values))
     (event,) = [event for event in result.events if event.kind == "drift"]
     assert (event.segment, event.feature) == ("region=EU", "colour")
     assert event.message.startswith("in region=EU: ")
@@ -320,7 +325,7 @@ def test_the_data_set_drifts_only_by_the_whole(tmp_path: Path) -> None:
     log = colours({"EU": (900, 100), "US": (100, 900)})
     result = run(monitor(tmp_path, log), "2026-01-13")
     assert {name: r.verdict.status for name, r in by_segment(result).items()} == {
-        "all": "ok", "region=EU": "drift", "region=US": "drift",
+        "all": "ok", "region=EU": "drift", "region=US": "drift", "region=(other)": "not_evaluated",
     }  # fmt: skip
     assert {(event.kind, event.segment) for event in result.events} == {("drift", "region=EU"), ("drift", "region=US")}
     moved = run(monitor(made(tmp_path / "moved"), colours({"EU": (900, 100), "US": (900, 100)})), "2026-01-13")
@@ -335,6 +340,7 @@ def test_a_small_segment_is_not_evaluated(tmp_path: Path) -> None:
     )
     assert {name: (r.verdict.status, r.verdict.n_current) for name, r in found.items()} == {
         "all": ("ok", 1049), "region=US": ("ok", 1000), "region=EU": ("not_evaluated", 49), "region=ASIA": ("not_evaluated", 0),
+        "region=(other)": ("not_evaluated", 0),
     }  # fmt: skip
     assert all(found[f"region={name}"].verdict.reason for name in ("EU", "ASIA"))
 
@@ -349,11 +355,27 @@ def test_a_new_group_counts_with_the_rest(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_missing_column_of_a_segment_stops_the_run(tmp_path: Path) -> None:
-    """The log lost the column: nothing is counted as if it were whole."""
+def test_a_segment_whose_column_is_gone_is_not_evaluated(tmp_path: Path) -> None:
+    """The log lost the column: all rows are judged as ever, the segments have none; `validate` names the column."""
     config = monitor(tmp_path, colours({"EU": (100, 100)}).rename(columns={"region": "reg"}))
-    with pytest.raises(InputError, match=r"log\.parquet: segments: no column 'region'"):
-        run(config, "2026-01-13")
+    found = by_segment(run(config, "2026-01-13"))
+    assert found["all"].verdict.n_current == 200
+    assert {name: r.verdict.status for name, r in found.items() if name != "all"} == dict.fromkeys(
+        ("region=EU", "region=US", "region=(other)"), "not_evaluated"
+    )
+    assert any("segments: no column 'region'" in fault for fault in check_live(config).faults)
+
+
+def test_a_group_that_is_new_falls_under_other(tmp_path: Path) -> None:
+    """Rows of a region that training did not have are counted and told, though nothing is there to compare them with."""
+    log = colours({"EU": (100, 100), "MARS": (60, 60)})
+    found = by_segment(run(monitor(tmp_path, log, {"EU": (100, 100)}), "2026-01-13"))
+    other = found["region=(other)"].verdict
+    assert (other.status, other.n_current, other.reason) == (
+        "not_evaluated",
+        120,
+        "too few rows in the baseline: 0 of at least 50",
+    )
 
 
 def test_stored_counts_of_segments_add_up(tmp_path: Path) -> None:
@@ -380,7 +402,7 @@ def test_promoted_counts_are_a_baseline_of_each_segment(tmp_path: Path) -> None:
     config = monitor(tmp_path, pd.concat(weeks), baselines=["training", "promoted"])
     run(config, "2026-01-12")
     promoted = promote(config, "2026-01-05", "2026-01-12")
-    assert {name: features[0].histogram.n_rows for name, features in promoted.segments.items()} == {
+    assert {name: features[0].histogram.n_rows for name, features in promoted.segments.items() if features} == {
         "region=EU": 1000, "region=US": 1000,
     }  # fmt: skip
     result = run(config, "2026-01-19")
@@ -389,4 +411,5 @@ def test_promoted_counts_are_a_baseline_of_each_segment(tmp_path: Path) -> None:
     assert found == {
         ("all", "training"): "drift", ("region=EU", "training"): "drift", ("region=US", "training"): "ok",
         ("all", "promoted"): "ok", ("region=EU", "promoted"): "ok", ("region=US", "promoted"): "ok",
+        ("region=(other)", "training"): "not_evaluated", ("region=(other)", "promoted"): "not_evaluated",
     }  # fmt: skip

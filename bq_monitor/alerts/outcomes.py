@@ -16,7 +16,7 @@ _SHARES = ("accuracy_js_divergence",)
 def performance_events(results: Sequence[PerformanceResult]) -> list[Event]:
     """The events of windows, worst first within each: broken limits, accuracy drift, concept shift.
 
-    What rests on outcomes waits for them to mature; what does not is news only when a window is judged for the first time.
+    What rests on outcomes waits for them to mature. What was told of a window before is no news when it is judged again.
     """
     found = [*_limits(results), *_concepts(results)]
     return sorted(
@@ -30,8 +30,14 @@ def _limits(results: Sequence[PerformanceResult]) -> Iterator[Event]:
         if result.status != "drift" or is_early or result.metric == SHIFT or result.metric.startswith(CONCEPT):
             continue
         kind, severity = _kind(result)
-        is_news = result.basis == "realised" or not result.judgement.supersedes
-        yield Event(result.judgement, kind, severity, _sentence(result), result.metric, result.segment, notify=is_news)
+        yield Event(
+            result.judgement, kind, severity, _sentence(result), result.metric, result.segment, notify=_is_news(result)
+        )
+
+
+def _is_news(result: PerformanceResult) -> bool:
+    """Whether no event has told the same of this window before."""
+    return (result.segment, result.basis, result.metric) not in result.judgement.told
 
 
 def _kind(result: PerformanceResult) -> tuple[Kind, Severity]:
@@ -74,4 +80,5 @@ def _concepts(results: Sequence[PerformanceResult]) -> Iterator[Event]:
         more = f"; and {len(moved) - len(worst)} more" if len(moved) > len(worst) else ""
         message = f"{result.explanation}: {told}{more}" if told else str(result.explanation)
         severity: Severity = "critical" if result.status == "drift" else "warning"
-        yield Event(result.judgement, "concept_drift", severity, message, segment=result.segment)
+        is_news = any(_is_news(r) for r in (moved or [result]))
+        yield Event(result.judgement, "concept_drift", severity, message, segment=result.segment, notify=is_news)

@@ -85,6 +85,11 @@ def history(names: Names, monitor: str, start: datetime, end: datetime) -> State
     return _read(names, "history", params)
 
 
+def told(names: Names, monitor: str, start: datetime) -> Statement:
+    """The broken limits of answers that were told of, in windows ending after `start`."""
+    return _read(names, "told", {"monitor": Param("STRING", monitor), "start": Param("TIMESTAMP", start)})
+
+
 def volumes(names: Names, monitor: str, start: datetime, end: datetime) -> Statement:
     """The rows of the windows that end in `(start, end]`."""
     params = {"monitor": Param("STRING", monitor), "start": Param("TIMESTAMP", start), "end": Param("TIMESTAMP", end)}

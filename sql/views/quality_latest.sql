@@ -1,4 +1,4 @@
--- The newest check of each window's data. Restated ones supersede; the older rows stay in quality_results.
+-- The newest checks of each window's data. Restated ones supersede as a whole; the older rows stay in quality_results.
 -- Grain: one row per (monitor, model_version, window, check_name, feature). Reads: quality_results.
 SELECT
   q.monitor AS monitor,
@@ -20,7 +20,7 @@ SELECT
   q.explanation AS explanation
 FROM {{ table("quality_results") }} AS q
 WHERE TRUE
-QUALIFY ROW_NUMBER() OVER (
-  PARTITION BY q.monitor, q.model_version, q.window_start, q.window_end, q.check_name, q.feature
+QUALIFY RANK() OVER (
+  PARTITION BY q.monitor, q.model_version, q.window_start, q.window_end
   ORDER BY q.computed_at DESC, q.run_id DESC
 ) = 1

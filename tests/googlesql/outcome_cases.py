@@ -12,7 +12,16 @@ from zoneinfo import ZoneInfo
 
 from bq_monitor.config import MonitorConfig, parse_config
 from bq_monitor.measure.histogram import Buckets
-from bq_monitor.outcomes import OTHER_CLASS, Outcomes, Scheme, answers_scan, arrivals_statement, joint_scan, outcomes_of
+from bq_monitor.outcomes import (
+    ANOTHER_CLASS,
+    OTHER_CLASS,
+    Outcomes,
+    Scheme,
+    answers_scan,
+    arrivals_statement,
+    joint_scan,
+    outcomes_of,
+)
 from bq_monitor.scan import Counted, Scan, TimeRange
 from bq_monitor.warehouse.base import Dialect, Relation, Row, Statement
 from tests.googlesql.differential import LABELS, LOGS, Log, between
@@ -34,6 +43,8 @@ def monitor(kind: str, labels: Mapping[str, Any] | None, **changes: Any) -> Moni
         "score": "score",
         **({"positive": True} if kind == "binary" else {}),
     }
+    if labels is not None and kind != "binary":
+        labels = {key: value for key, value in labels.items() if key != "positive"}
     data = {
         "monitor": "m", "warehouse": "bigquery://proj-1/monitoring", "source": {"table": LOGS, "timestamp": "ts", "id": "id"},
         "prediction": prediction, "labels": None if labels is None else {"column": "outcome", **labels}, "window": {"timezone": "Europe/Berlin"},
@@ -144,20 +155,19 @@ class Case:
     def cells(self) -> Counter[Place]:
         """Rows by granule, outcome and prediction."""
         return Counter(
-            (self.granule(row), self.outcome_cell(outcome), self.predicted_cell(row["answer"]))
+            (self.granule(row), self.outcome_cell(outcome, row["answer"]), self.predicted_cell(row["answer"]))
             for row, outcome in self.outcomes()
         )
 
-    def outcome_cell(self, outcome: Any) -> str | None:
+    def outcome_cell(self, outcome: Any, answer: Any) -> str | None:
         if outcome is None:
             return None
         if self.scheme.task == "binary":
             return "true" if outcome == "yes" else "false"
-        return (
-            self._class(outcome)
-            if self.scheme.task == "multiclass"
-            else str(sum(outcome >= edge for edge in self.scheme.outcome_edges))
-        )
+        if self.scheme.task == "multiclass":  # two classes that are not told apart are right only where they are one
+            is_apart = outcome not in self.scheme.classes and outcome != answer
+            return ANOTHER_CLASS if is_apart else self._class(outcome)
+        return str(sum(outcome >= edge for edge in self.scheme.outcome_edges))
 
     def predicted_cell(self, answer: Any) -> str | None:
         if answer is None or (isinstance(answer, float) and math.isnan(answer)):

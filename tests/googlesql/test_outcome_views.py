@@ -17,6 +17,7 @@ from bq_monitor.warehouse.schema import (
     OUTCOME_HISTOGRAMS,
     PERFORMANCE_RESULTS,
     PRODUCTION_HISTOGRAMS,
+    RUNS,
     TABLES,
     VIEWS,
     Table,
@@ -113,7 +114,17 @@ def judgements() -> list[Row]:
         *judged(1, 1, ["accuracy", "log_loss"], key="k1"), *judged(2, 1, ["accuracy"], key="k2a", run_id="x"),
         *judged(2, 1, ["recall"], key="k2b", run_id="y"), *judged(0, 1, ["accuracy"], key="k3", model_version="2"),
         *judged(30, 1, ["accuracy"], key="k4", provisional=False, monitor="m2"),
+        *judged(60, 1, ["accuracy"], key="k5", provisional=False, monitor="m2", run_id="backfill"),
     ]  # fmt: skip
+
+
+def runs() -> list[Row]:
+    """Every run that judged, one of them a backfill."""
+    known = sorted({(row["monitor"], row["run_id"]) for row in judgements()})
+    return [
+        {"monitor": monitor, "run_id": run, "is_backfill": run == "backfill", "started_at": DAY}
+        for monitor, run in known
+    ]
 
 
 def production(feature: str, segments: Sequence[str], hours: int, day: int = 0, **changes: Any) -> list[Row]:
@@ -137,6 +148,7 @@ def contents() -> Contents:
     ]  # fmt: skip
     filled: dict[Table, list[Row]] = {
         OUTCOME_HISTOGRAMS: cells, ARRIVALS: arrivals, PERFORMANCE_RESULTS: judgements(), PRODUCTION_HISTOGRAMS: counts,
+        RUNS: runs(),
     }  # fmt: skip
     return {table.name: rows_of(table, *filled.get(table, [])) for table in TABLES}
 
@@ -262,7 +274,7 @@ def test_a_restated_window_supersedes_as_a_whole(google: Google) -> None:
         (monitor, version, start, metric, segment, key)
         for monitor, version, start, metric, key in [
             ("m", "1", 0, "accuracy", "k0b"), ("m", "1", 1, "accuracy", "k1"), ("m", "1", 1, "log_loss", "k1"),
-            ("m", "1", 2, "recall", "k2b"), ("m", "2", 0, "accuracy", "k3"), ("m2", "1", 30, "accuracy", "k4"),
+            ("m", "1", 2, "recall", "k2b"), ("m", "2", 0, "accuracy", "k3"), ("m2", "1", 30, "accuracy", "k4"), ("m2", "1", 60, "accuracy", "k5"),
         ]
         for segment in ("all", "region=EU")
     )  # fmt: skip
@@ -272,7 +284,7 @@ def test_a_restated_window_supersedes_as_a_whole(google: Google) -> None:
 
 
 def test_settled_is_the_end_of_the_last_final_window(google: Google) -> None:
-    """Only final judgements that stand settle a monitor, each definition for itself; one without any is not settled."""
+    """Only final judgements that stand settle a monitor, each definition for itself; one without any, or of a backfill alone, does not."""
     found: dict[tuple[str, str], tuple[datetime | None, bool]] = {}
     for monitor, definition in (("m", "d"), ("m", "new"), ("m2", "d"), ("unknown", "d")):
         statement = statements.settled(Names(), monitor, definition)

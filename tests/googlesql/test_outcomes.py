@@ -210,7 +210,7 @@ def buckets_and_losses(case: Case) -> tuple[Counter[Any], dict[Any, list[float]]
     losses: dict[Any, list[float]] = {}
     confidences: dict[Any, list[float]] = {}
     for row, outcome in case.outcomes():
-        place = (case.granule(row), case.outcome_cell(outcome), case.predicted_cell(row["answer"]))
+        place = (case.granule(row), case.outcome_cell(outcome, row["answer"]), case.predicted_cell(row["answer"]))
         score = row["score"]
         buckets[*place, -1 if score is None else (score >= 0.2) + (score >= 0.8)] += 1
         if score is None:
@@ -315,7 +315,7 @@ def test_a_feature_by_outcome_by_hand(googlesql: GoogleSQL, warehouse: DuckDBWar
     region = feature(case.log, "region", Buckets("categorical", labels=("EU", "US")))
     rows = both(googlesql, warehouse, case.joint(region), case)
     by_hand = Counter(
-        (case.granule(row), case.outcome_cell(outcome), case.predicted_cell(row["answer"]), {"EU": 0, "US": 1}.get(row["region"], -1))
+        (case.granule(row), case.outcome_cell(outcome, row["answer"]), case.predicted_cell(row["answer"]), {"EU": 0, "US": 1}.get(row["region"], -1))
         for row, outcome in case.outcomes()
     )  # fmt: skip
     assert Counter({place: n for row in rows for place, n in by_bucket(row).items()}) == by_hand

@@ -240,7 +240,7 @@ def test_undefined_metrics_of_one_class() -> None:
 
 def test_without_scores_only_answers_are_judged() -> None:
     found = performance(answers_of("binary", [0, 1, 1], [0, 1, 0], positive="1"))
-    missing = ("roc_auc", "pr_auc", "log_loss", "brier", "ece")
+    missing = ("roc_auc", "pr_auc", "log_loss", "brier", "ece", "calibration_gap")
     assert reasons(found) == dict.fromkeys(missing, "no score")
     assert "ece" in reasons(performance(answers_of("multiclass", ["a", "b"], ["a", "a"])))
 
