@@ -239,7 +239,8 @@ def test_the_plan_shows_what_the_scans_of_outcomes_read(bench: Bench, monkeypatc
 
 
 def test_a_budget_counts_the_scans_of_outcomes(bench: Bench) -> None:
-    """A cap that holds planning and every scan is kept to the byte; one byte less refuses the window before anything is scanned."""
+    """A cap that holds planning and every scan is kept to the byte; one byte less leaves the answers to the next run, before anything
+    is scanned, and drift is judged; a cap that holds no scan at all is refused."""
     bench.write(bench.labels)
     warehouse, asked = bench.lab.warehouse, Asked(datetime(2026, 1, 12, tzinfo=UTC))
 
@@ -254,6 +255,8 @@ def test_a_budget_counts_the_scans_of_outcomes(bench: Bench) -> None:
     assert len(known) == len(sizes) == 1 + OUTCOME_SCANS
     whole = planning + sum(known)
     assert afford(whole).outcomes.counts
-    with pytest.raises(BudgetError, match=f"allows {whole - 1:,}; nothing was scanned"):
-        afford(whole - 1)
+    less = afford(whole - 1)
+    assert (len(less.plan.counts), less.outcomes.counts, less.n_windows_left) == (1, (), 1)
+    with pytest.raises(BudgetError, match="nothing was scanned"):
+        afford(planning)
     assert bench.n_scans() == 0

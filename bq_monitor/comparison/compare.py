@@ -298,7 +298,9 @@ def _compare(warehouse: DuckDBWarehouse, before: Relation, after: Relation, aske
     if asked.features is None:
         reference = without_constants(warehouse, reference, before, after)
     config = parse_config(segments_section(given.segments))
-    reference = with_segments(warehouse, before, reference, config)
+    cut = with_segments(warehouse, before, reference, config)
+    there = {name: group for name, group in cut.segments.items() if any(f.histogram.n_rows for f in group)}
+    reference = replace(cut, segments=there)
     sides = Sides(warehouse, before, after, reference)
     columns = compare_columns(sides, config, rule)
     outcomes = compare_outcomes(sides, given, rule, asked.preset)
