@@ -17,7 +17,7 @@ from bq_monitor.measure.concept import (
     settle_concepts,
     shift_kind,
 )
-from bq_monitor.measure.histogram import ORDERED, Counts, interval_name
+from bq_monitor.measure.histogram import ORDERED, Counts
 from bq_monitor.measure.measured import Measured, undefined
 from bq_monitor.measure.presets import PRESETS
 from bq_monitor.outcome_results import PerformanceResult
@@ -47,10 +47,11 @@ def concept_results(
     reference = judgement.reference
     assert reference is not None  # noqa: S101 - there is a scheme
     rule = ConceptRule(_threshold(config), config.alpha, config.detection.min_rows)
-    cells = [row for row in reference.cells if row["role"] == "joint"]
+    before, now = _by_feature([row for row in reference.cells if row["role"] == "joint"]), _by_feature(rows)
     verdicts = {
         feature.name: concept(
-            feature.coarse.names, _by_outcome(feature, cells, scheme), _by_outcome(feature, rows, scheme), rule,
+            feature.coarse.names, _by_outcome(feature, before.get(feature.name, ()), scheme),
+            _by_outcome(feature, now.get(feature.name, ()), scheme), rule,
             ordered=feature.kind in ORDERED,
         )
         for feature in reference.features
@@ -72,21 +73,21 @@ def _threshold(config: MonitorConfig) -> float:
     return said or PRESETS[detection.preset].js_distance
 
 
-def outcome_name(scheme: Scheme, outcome: str) -> str:
-    """What a person calls the outcome of a cell: the class, or the interval of a number."""
-    if scheme.task != "regression":
-        return outcome
-    edges = (None, *scheme.outcome_edges, None)
-    return interval_name((edges[int(outcome)], edges[int(outcome) + 1]))
+def _by_feature(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows by the feature that they count."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["feature"].removeprefix(JOINT), []).append(row)
+    return found
 
 
 def _by_outcome(feature: FeatureReference, rows: Sequence[Row], scheme: Scheme) -> Mapping[str, Counts]:
     """Coarse counts of a feature by known outcome."""
     found: dict[str, Counts] = {}
     for row in rows:
-        if row["feature"] == JOINT + feature.name and row["outcome"] is not None:
+        if row["outcome"] is not None:
             counts = feature.coarse.counts(histogram_from_row(row, feature.histogram.buckets))
-            name = outcome_name(scheme, row["outcome"])
+            name = scheme.outcome_name(row["outcome"])
             found[name] = found.get(name, np.zeros_like(counts)) + counts
     return found
 

@@ -11,7 +11,7 @@ from typing import Any
 from bq_monitor.config import MonitorConfig
 from bq_monitor.errors import InputError
 from bq_monitor.measure.answers import CLIP, Answers, Cell, Task, measured_buckets
-from bq_monitor.measure.histogram import Buckets, Histogram, coarse_edges
+from bq_monitor.measure.histogram import Buckets, Histogram, coarse_edges, interval_name
 from bq_monitor.reference import FeatureReference, Reference
 from bq_monitor.scan import Cells, Counted, Labels, Scan, TimeRange, histogram_from_row
 from bq_monitor.segments import keys
@@ -120,6 +120,13 @@ class Scheme:
             return f"CASE WHEN {text} IS NULL THEN NULL WHEN {text} = @{positive} THEN @positive ELSE @negative END"
         among = ", ".join(f"@class_{i}" for i in range(len(self.classes)))
         return f"CASE WHEN {text} IS NULL THEN NULL WHEN {text} IN ({among}) THEN {text} ELSE {rest} END"
+
+    def outcome_name(self, outcome: str) -> str:
+        """What a person calls the outcome of a cell: the class, or the interval that a part stands for."""
+        if self.task != "regression":
+            return outcome
+        edges = (None, *self.outcome_edges, None)
+        return interval_name((edges[int(outcome)], edges[int(outcome) + 1]))
 
     def measured(self, answer: str, score: str | None, outcome: str) -> dict[str, str]:
         """GoogleSQL of what is measured of each row, by name; the module `measure.answers` says what each is."""

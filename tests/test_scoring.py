@@ -16,7 +16,7 @@ from scipy.spatial.distance import jensenshannon
 from bq_monitor.alerts.outcomes import MAX_CONCEPTS, performance_events
 from bq_monitor.capture import _labels_apart, build_reference, wanted_features
 from bq_monitor.capture_outcomes import with_outcomes, with_segments
-from bq_monitor.concepts import CONCEPT, SHIFT, outcome_name
+from bq_monitor.concepts import CONCEPT, SHIFT
 from bq_monitor.config import MonitorConfig, parse_config
 from bq_monitor.measure.measured import Measured
 from bq_monitor.outcome_results import PerformanceResult
@@ -640,8 +640,8 @@ def test_regressions_are_judged_by_their_errors(score: Lab, limit: dict[str, Any
 def test_outcomes_of_a_regression_are_called_by_their_intervals(score: Lab) -> None:
     """Not by their number: a person reads what came true."""
     scheme = Scheme("regression", outcome_edges=(1.0, 2.5))
-    assert [outcome_name(scheme, text) for text in ("0", "1", "2")] == ["< 1", "[1, 2.5)", ">= 2.5"]
-    assert outcome_name(Scheme("binary", "true", "false"), "1") == "1"
+    assert [scheme.outcome_name(text) for text in ("0", "1", "2")] == ["< 1", "[1, 2.5)", ">= 2.5"]
+    assert Scheme("binary", "true", "false").outcome_name("1") == "1"
     training = regression(2000)
     results = score(config(**REGRESSION), training.assign(y=9.0 - training["y"]), training)
     found = one(results, "concept:x")

@@ -8,7 +8,7 @@ from math import isfinite, sqrt
 from typing import Any
 
 from bq_monitor.comparison.columns import Sides, why_not_counted
-from bq_monitor.comparison.task import Given, Task, label_scheme, outcome_name, task_config, task_of
+from bq_monitor.comparison.task import Given, Task, label_scheme, task_config, task_of
 from bq_monitor.measure.answers import Answers
 from bq_monitor.measure.concept import (
     ConceptRule,
@@ -276,7 +276,7 @@ def _joint(sides: Sides, relation: Relation, features: Sequence[FeatureReference
     for row in sides.rows(scan):
         if row["outcome"] is None:
             continue
-        feature, outcome = by_name[row["feature"]], outcome_name(scheme, row["outcome"])
+        feature, outcome = by_name[row["feature"]], scheme.outcome_name(row["outcome"])
         counts = feature.coarse.counts(histogram_from_row(row, feature.histogram.buckets))
         mine = found[feature.name]
         mine[outcome] = mine[outcome] + counts if outcome in mine else counts

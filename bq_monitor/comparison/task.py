@@ -11,7 +11,6 @@ from bq_monitor.comparison.columns import why_not_counted
 from bq_monitor.config import MonitorConfig, parse_config
 from bq_monitor.errors import InputError
 from bq_monitor.measure.answers import Task as TaskName
-from bq_monitor.measure.histogram import interval_name
 from bq_monitor.measure.kinds import Excluded, detect
 from bq_monitor.outcomes import MAX_CLASSES, Scheme, positive_of
 from bq_monitor.reference import FeatureReference, Reference
@@ -107,14 +106,6 @@ def label_scheme(label: FeatureReference) -> Scheme:
     scheme = Scheme.of(config, _reference_of(replace(label, role="prediction"), label))
     assert scheme is not None  # noqa: S101 - a regression always has one
     return scheme
-
-
-def outcome_name(scheme: Scheme, outcome: str) -> str:
-    """The cell of an outcome as people read it: a class, or the interval that a part stands for."""
-    if scheme.task != "regression":
-        return outcome
-    bounds = [None, *scheme.outcome_edges, None]
-    return interval_name((bounds[int(outcome)], bounds[int(outcome) + 1]))
 
 
 @dataclass(frozen=True)
