@@ -134,7 +134,7 @@ class _Desk:
                 f"at most {MAX_WINDOWS:,} are taken for meant. Is a row of the log dated wrongly? Set window.start to the first day that counts."
             )
 
-    def due(self, max_windows: int | None, max_outcome_windows: int = MAX_OUTCOME_WINDOWS) -> Due:
+    def due(self, max_windows: int | None, max_outcome_windows: int | None = None) -> Due:
         """What there is to do about at most so many new windows, and about the answers of so many."""
         planner, progress = self.planner, self.progress
         taken, n_left = planner.take(self.windows, progress, max_windows)
@@ -149,7 +149,8 @@ class _Desk:
                 self._look_up(newer)
                 return self.due(max_windows, max_outcome_windows)
         rows = planner.rows_known(seen, looked_from, stored)
-        outcomes = self.outcomes.plan(plan, progress, taken, rows, max_windows=max_outcome_windows)
+        most = MAX_OUTCOME_WINDOWS if max_outcome_windows is None else max_outcome_windows
+        outcomes = self.outcomes.plan(plan, progress, taken, rows, max_windows=most)
         return Due(plan, Sources(self.relation, self.outcomes.labels), outcomes)
 
 

@@ -261,7 +261,6 @@ def test_answers_of_many_windows_are_judged_in_parts(
 ) -> None:
     """What one run does not take, the oldest first, the next one does; `n_windows_left` says how many."""
     monkeypatch.setattr("bq_monitor.due.MAX_OUTCOME_WINDOWS", 3)
-    monkeypatch.setattr("bq_monitor.due._Desk.due.__defaults__", (3,))
     outcomes = list(run_until_done(config, "2026-04-16"))
     assert [len({r.judgement.window for r in outcome.performance}) for outcome in outcomes][:2] == [3, 3]
     assert outcomes[0].n_windows_left > outcomes[1].n_windows_left > outcomes[-1].n_windows_left == 0
