@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
+from bq_monitor.alerts.settings import Action, Alerts
 from bq_monitor.baselines import Baseline
 from bq_monitor.errors import ConfigError, did_you_mean
 from bq_monitor.measure.performance import METRICS
 from bq_monitor.measure.verdict import WITH_THRESHOLD, Rule
 from bq_monitor.sections import (
     MAX_ALPHA,
-    PENDING,
     BaselineField,
     Budget,
     Business,
@@ -24,7 +24,6 @@ from bq_monitor.sections import (
     Feature,
     Labels,
     Limits,
-    Pending,
     Prediction,
     Quality,
     Section,
@@ -36,6 +35,8 @@ from bq_monitor.timegrid import Window, parse_moment
 
 NAME = re.compile(r"[a-z0-9_]+")
 WAREHOUSE_ENV = "BQ_MONITOR_WAREHOUSE"
+MAX_SHOWN = 24
+"""What is longer, where secrets are spoken of, is not repeated in a message."""
 BUSINESS_OF = {
     "binary": ("positive_rate", "mean_confidence", "low_confidence_share", "prediction_shift"),
     "multiclass": ("mean_confidence", "low_confidence_share"), "regression": ("prediction_shift",),
@@ -86,8 +87,8 @@ class MonitorConfig(Section):
     quality: Quality = Quality()
     business: Business = Business()
     fairness: list[Fairness] = Field(default_factory=list)
-    alerts: Pending = None
-    actions: Pending = None
+    alerts: Alerts = Alerts()
+    actions: list[Action] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _each_baseline_once(self) -> MonitorConfig:
@@ -167,6 +168,17 @@ class MonitorConfig(Section):
             raise ValueError(f"fairness: got {self.prediction.kind} predictions; allowed: binary")
         return self
 
+    @model_validator(mode="after")
+    def _actions_can_be_taken(self) -> MonitorConfig:
+        titles = [action.title for action in self.actions]
+        if twice := sorted({title for title in titles if titles.count(title) > 1}):
+            raise ValueError(f"actions: {', '.join(twice)} listed twice; give each a name of its own")
+        if not self.warehouse.startswith("duckdb:") and (shell := [a.title for a in self.actions if a.shell]):
+            raise ValueError(
+                f"actions: {shell[0]}: shell is for duckdb:// alone; publish to Pub/Sub, post to a webhook or call a function"
+            )
+        return self
+
     @property
     def healthy(self) -> Window | None:
         """The stretch of `detection.healthy`, read in the monitor's zone."""
@@ -208,8 +220,8 @@ def parse_config(data: object, place: str = "configuration") -> MonitorConfig:
     except ValidationError as error:
         faults = [_fault(dict(item)) for item in error.errors() if "literal['auto']" not in item["loc"]]
         faults += _faults_of_the_rest(data, {str(item["loc"][0]) for item in error.errors() if item["loc"]})
-        raise ConfigError(place, [*dict.fromkeys(faults), *_pending_in(data)]) from None
-    if faults := _pending_in(data) + check_config(config):
+        raise ConfigError(place, list(dict.fromkeys(faults))) from None
+    if faults := check_config(config):
         raise ConfigError(place, faults)
     return config
 
@@ -229,15 +241,6 @@ def _faults_of_the_rest(data: Mapping[str, Any], faulty: set[str]) -> list[str]:
         return [_fault(dict(item)) for item in error.errors() if item["loc"]]  # what lacks may lack by our own hand
 
 
-def _pending_in(data: Mapping[str, Any]) -> list[str]:
-    """Keys that are part of the language and have no meaning yet."""
-    return [f"{name}: {PENDING}; remove it" for name in _pending_keys(MonitorConfig) if data.get(name) is not None]
-
-
-def _pending_keys(model: type[BaseModel]) -> list[str]:
-    return [name for name, info in model.model_fields.items() if PENDING in info.metadata]
-
-
 def _fault(error: dict[str, Any]) -> str:
     """One pydantic error as `path: what is wrong; got; allowed`."""
     steps = [
@@ -246,7 +249,7 @@ def _fault(error: dict[str, Any]) -> str:
         if not (isinstance(step, str) and step.startswith(("literal[", "list[", "function-")))
     ]
     path = _dotted(steps)
-    kind, context = error["type"], error.get("ctx", {})
+    kind, context, got = error["type"], error.get("ctx", {}), _shown(steps, error["input"])
     if kind == "extra_forbidden":
         known = _keys_at(steps[:-1])
         return f"{path}: unknown key; known: {', '.join(known)}.{did_you_mean(str(steps[-1]), known)}"
@@ -255,13 +258,19 @@ def _fault(error: dict[str, Any]) -> str:
         return f"{path}: missing; this key is required{hint}"
     if kind == "literal_error":
         known = re.findall(r"'([^']*)'", context.get("expected", ""))
-        return f"{path}: unknown value; got {error['input']!r}; known: {', '.join(known)}.{did_you_mean(str(error['input']), known)}"
+        return f"{path}: unknown value; got {got}; known: {', '.join(known)}.{did_you_mean(str(error['input']), known)}"
     if kind == "value_error":
         message = str(context["error"])
         return f"{path}: {message}" if path else message
     if kind == "model_type":
-        return f"{path}: must be a mapping of keys; got {error['input']!r}"
-    return f"{path}: {error['msg']}; got {error['input']!r}"
+        return f"{path}: must be a mapping of keys; got {got}"
+    return f"{path}: {error['msg']}; got {got}"
+
+
+def _shown(steps: Sequence[str | int], value: object) -> str:
+    """What was written; not where somebody may have written a secret."""
+    is_doubtful = bool(steps) and steps[0] in ("alerts", "actions") and len(repr(value)) > MAX_SHOWN
+    return "something that is not shown here, as it may be a secret" if is_doubtful else repr(value)
 
 
 def _dotted(steps: Sequence[str | int]) -> str:

@@ -363,7 +363,15 @@ QUERIES = (
         "SELECT metric, COUNT(*) AS n_months, ANY_VALUE(explanation) AS for_example FROM performance_latest\n"
         "WHERE metric LIKE 'concept:%' AND status = 'drift' GROUP BY metric ORDER BY n_months DESC, metric",
     ),
-    DemoQuery("What is wrong in the newest month", "SELECT kind, severity, feature, message FROM open_alerts ORDER BY kind, feature"),
+    DemoQuery(
+        "Which alerts stand", "SELECT kind, severity, feature, measure, since, n_windows, message FROM open_alerts ORDER BY since, kind, feature"
+    ),
+    DemoQuery(
+        "What people would have been told, and when",
+        "SELECT window_end::DATE AS month_end, COUNT(*) AS n_news,\n"
+        "  STRING_AGG(event || ': ' || COALESCE(feature, measure, kind), ', ' ORDER BY kind, feature, measure) AS news\n"
+        "FROM alert_events WHERE notify GROUP BY month_end ORDER BY month_end",
+    ),
     DemoQuery("What each run did", "SELECT as_of::DATE AS as_of, n_granules_counted, n_drift, n_not_evaluated FROM runs ORDER BY as_of"),
 )  # fmt: skip
 """Queries over the views; a test runs each."""

@@ -15,7 +15,6 @@ from bq_monitor.plan_outcomes import (
     OutcomePlanner,
     OutcomesStored,
     StoredArrival,
-    Told,
     arrivals_of_rows,
 )  # fmt: skip
 from bq_monitor.scan import AGES, log_scan
@@ -102,16 +101,7 @@ class OutcomeDesk:
             window = Window(row["window_start"].astimezone(UTC), row["window_end"].astimezone(UTC))
             judged_by.setdefault((window, row["model_version"]), set()).add(row["run_id"])
         runs = {key: tuple(sorted(found)) for key, found in judged_by.items()}
-        return OutcomesStored(
-            arrivals, frozenset(row["verdict_key"] for row in keys), runs, self._told(windows[0].start)
-        )
-
-    def _told(self, start: datetime) -> dict[tuple[Window, str], frozenset[Told]]:
-        found: dict[tuple[Window, str], set[Told]] = {}
-        for row in self.warehouse.query(statements.told(self.warehouse, self.config.monitor, start)):
-            window = Window(row["window_start"].astimezone(UTC), row["window_end"].astimezone(UTC))
-            found.setdefault((window, row["model_version"]), set()).add((row["segment"], row["basis"], row["metric"]))
-        return {key: frozenset(told) for key, told in found.items()}
+        return OutcomesStored(arrivals, frozenset(row["verdict_key"] for row in keys), runs)
 
     def _look(self, start: datetime, end: datetime) -> Arrivals:
         """What has arrived of `[start, end)`, looked up once."""

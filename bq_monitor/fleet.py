@@ -8,8 +8,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from bq_monitor.alerts.own_health import check_overdue
 from bq_monitor.config import MonitorConfig
 from bq_monitor.job import WINDOWS_PER_CALL, run
+from bq_monitor.warehouse import opened
 
 _MIN_SECONDS = 5.0
 """With less time than this left, a monitor is not begun."""
@@ -29,6 +31,26 @@ def run_fleet(
     until = time.monotonic() + seconds
     order = random.sample(list(configs), len(configs))
     return sorted((_answer(config, as_of, until) for config in order), key=lambda answer: str(answer["monitor"]))
+
+
+def check_fleet(configs: Sequence[MonitorConfig]) -> list[dict[str, Any]]:
+    """See of each monitor whether its runs come at all, and tell when they do not.
+
+    Returns:
+        One answer a monitor, sorted by name: `monitor, overdue_since` (None: on time), or `monitor, error`.
+    """
+    return sorted((_checked(config) for config in configs), key=lambda answer: str(answer["monitor"]))
+
+
+def _checked(config: MonitorConfig) -> dict[str, Any]:
+    try:
+        seconds = config.budget.deadline_seconds
+        with opened(config.warehouse, config.monitor, deadline_seconds=seconds) as warehouse:
+            since = check_overdue(warehouse, config)
+    except Exception as error:
+        logging.getLogger(__name__).exception("monitor %s could not be checked", config.monitor)
+        return {"monitor": config.monitor, "error": str(error) or type(error).__name__}
+    return {"monitor": config.monitor, "overdue_since": None if since is None else since.isoformat()}
 
 
 def _answer(config: MonitorConfig, as_of: str | None, until: float) -> dict[str, Any]:

@@ -9,28 +9,35 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
+from bq_monitor.actions import decide, perform_and_tell, read_actions
+from bq_monitor.alerts.conditions import feature_looks, outcome_looks
+from bq_monitor.alerts.ledger import observed, read_alerts
+from bq_monitor.alerts.news import News, news_of
 from bq_monitor.alerts.outcomes import performance_events
+from bq_monitor.alerts.own_health import after_success, deliver, heartbeat, report_failure
 from bq_monitor.alerts.quality import quality_events
 from bq_monitor.alerts.rules import events_of
 from bq_monitor.checking import check_windows, quality_row
 from bq_monitor.config import MonitorConfig
 from bq_monitor.counting import expressions, store_counts, store_emptied, store_outcomes
 from bq_monitor.due import Asked, Due, affordable_plan
+from bq_monitor.errors import BqMonitorError
 from bq_monitor.history import rows_before
 from bq_monitor.judging import WhyNot, judge_windows
 from bq_monitor.plan import Plan
 from bq_monitor.reference import FeatureReference
-from bq_monitor.results import RunResult, by_judgement, event_row, performance_row, result_row, run_row
+from bq_monitor.results import RunResult, by_judgement, performance_row, result_row, run_row
 from bq_monitor.scan import digest
 from bq_monitor.scoring import score_windows
 from bq_monitor.stored import Evidence, read_answers, read_evidence
 from bq_monitor.timegrid import Window
 from bq_monitor.warehouse import open_warehouse
 from bq_monitor.warehouse.base import Relation, Row, Terms, Warehouse
-from bq_monitor.warehouse.schema import ALERT_EVENTS, DRIFT_RESULTS, PERFORMANCE_RESULTS, QUALITY_RESULTS, RUNS, Table
+from bq_monitor.warehouse.schema import ACTIONS, DRIFT_RESULTS, PERFORMANCE_RESULTS, QUALITY_RESULTS, RUNS, Table
 
 WINDOWS_PER_CALL = 50
 """Windows that one call judges of those that were never judged: a backlog is worked off in bounded steps."""
@@ -71,10 +78,33 @@ def run(
     seconds = min(config.budget.deadline_seconds, deadline_seconds or config.budget.deadline_seconds)
     asked = Asked.parse(config, as_of, max_windows, backfill)
     warehouse = open_warehouse(config.warehouse, deadline_seconds=seconds)
+    run_id = uuid.uuid4().hex
     try:
-        return execute(warehouse, config, asked, progress, deadline_seconds=seconds)
+        outcome = execute(warehouse, config, asked, progress, run_id=run_id, deadline_seconds=seconds)
+        return outcome if asked.backfill else _tell(warehouse, config, outcome)
+    except Exception as error:
+        if not asked.backfill:
+            _report(warehouse, config, error, run_id)
+        raise
     finally:
         warehouse.close()
+
+
+def _tell(warehouse: Warehouse, config: MonitorConfig, outcome: RunResult) -> RunResult:
+    """Send what there is to tell, then do what standing alerts set off."""
+    delivered = deliver(warehouse, config, outcome.run_id)
+    done = perform_and_tell(warehouse, config, outcome.run_id)
+    if silent := heartbeat(config):
+        delivered = replace(delivered, given_up={**delivered.given_up, "heartbeat": silent})
+    return replace(outcome, delivered=delivered, actions=tuple(done))
+
+
+def _report(warehouse: Warehouse, config: MonitorConfig, error: Exception, run_id: str) -> None:
+    """Tell of a failed run; where that fails too, the error says so."""
+    try:
+        report_failure(warehouse, config, error, run_id)
+    except BqMonitorError as second:
+        error.add_note(f"Nobody could be told of it: {second}")
 
 
 def run_until_done(
@@ -112,11 +142,12 @@ def execute(
     asked: Asked,
     progress: Progressed | None = None,
     *,
+    run_id: str = "",
     deadline_seconds: float | None = None,
 ) -> RunResult:
-    """`run` on an open warehouse."""
+    """`run` on an open warehouse; what there is to tell is in its outbox, not yet sent."""
     started, clock = datetime.now(UTC), time.monotonic()
-    run_id = uuid.uuid4().hex
+    run_id = run_id or uuid.uuid4().hex
     labels = {"monitor": config.monitor, "run_key": run_id}
     seconds = deadline_seconds or config.budget.deadline_seconds
     warehouse.begin(Terms(seconds, config.budget.max_bytes_per_run, labels))
@@ -134,14 +165,33 @@ def execute(
     )  # fmt: skip
     scored = score_windows(config, due.outcomes.judgements, read_answers(warehouse, config, due.outcomes.judgements))
     events = [event for found in by_judgement(results).values() for event in events_of(found, config, evidence.history)]
+    events += [*performance_events(scored, config), *quality_events(checked, config)]
+    if plan.is_backfill:
+        news = News(config, {}, tuple(observed(event) for event in events))
+    else:
+        before = read_alerts(warehouse, config.monitor)
+        looks = [*feature_looks(results, checked, events, config), *outcome_looks(scored, events)]
+        news = news_of(config, before, [*looks, after_success(before, datetime.now(UTC))], datetime.now(UTC))
     outcome = RunResult(
-        config.monitor, run_id, asked.as_of, tuple(results), (*events, *performance_events(scored), *quality_events(checked)),
+        config.monitor, run_id, asked.as_of, tuple(results), tuple(events),
         sum(count.n_granules for count in plan.counts) + len(plan.emptied), warehouse.spent, time.monotonic() - clock,
-        due.n_windows_left, plan.is_backfill, tuple(scored), tuple(checked),
+        due.n_windows_left, plan.is_backfill, tuple(scored), tuple(checked), news.transitions,
     )  # fmt: skip
     if plan.judgements or due.outcomes.judgements or plan.moves_watermark:
-        warehouse.commit(_rows(plan, outcome, started), key=_commit_key(due))
+        fired = _fired(warehouse, news, run_id)
+        warehouse.commit(_rows(plan, outcome, started, news, fired), key=_commit_key(due))
+    elif news.transitions:
+        warehouse.commit(news.rows(run_id, datetime.now(UTC)), key=f"news-{news.identity}")
     return outcome
+
+
+def _fired(warehouse: Warehouse, news: News, run_id: str) -> list[Row]:
+    """What the alerts that this run looked at set off."""
+    now, config = datetime.now(UTC), news.config
+    looked_at = {
+        transition.alert.key: transition.alert for transition in news.transitions if transition.event != "observed"
+    }
+    return decide(config, looked_at.values(), read_actions(warehouse, config, now), run_id, now)
 
 
 def _count(warehouse: Warehouse, due: Due, run_id: str, progress: Progressed) -> None:
@@ -174,14 +224,15 @@ def _why_not(config: MonitorConfig, relation: Relation) -> WhyNot:
     return why_not
 
 
-def _rows(plan: Plan, outcome: RunResult, started: datetime) -> dict[Table, list[Row]]:
+def _rows(plan: Plan, outcome: RunResult, started: datetime, news: News, fired: list[Row]) -> dict[Table, list[Row]]:
     """Everything that a run commits, by table."""
     finished = datetime.now(UTC)
     return {
         DRIFT_RESULTS: [result_row(result, outcome, finished) for result in outcome.results],
         QUALITY_RESULTS: [quality_row(result, outcome, finished) for result in outcome.quality],
         PERFORMANCE_RESULTS: [performance_row(result, outcome, finished) for result in outcome.performance],
-        ALERT_EVENTS: [event_row(event, outcome, finished) for event in outcome.events],
+        **news.rows(outcome.run_id, finished),
+        ACTIONS: fired,
         RUNS: [run_row(plan, outcome, started, finished)],
     }
 

@@ -27,8 +27,10 @@ from bq_monitor.warehouse.base import Dialect, Param, Relation, Statement
 from bq_monitor.warehouse.bigquery import transaction
 from bq_monitor.warehouse.identifiers import bigquery_table, parse_bigquery_url
 from bq_monitor.warehouse.schema import (
+    ACTIONS,
     ALERT_EVENTS,
     DRIFT_RESULTS,
+    NOTIFICATIONS,
     PERFORMANCE_RESULTS,
     PRODUCTION_HISTOGRAMS,
     QUALITY_RESULTS,
@@ -101,7 +103,10 @@ def _described(statement: Statement, schemas: Mapping[str, Mapping[str, str]]) -
 def _view_types(columns: Iterable[str]) -> dict[str, str]:
     """The types of a view's columns; those that no table has are told by what they are called."""
     known = {column.name: column.type for table in reversed(TABLES) for column in table.columns}
-    own = {"bucket": "STRING", "value": "FLOAT64", "health": "INT64"}
+    own = {
+        "bucket": "STRING", "value": "FLOAT64", "health": "INT64",
+        "is_unknown": "BOOL", "acknowledged_by": "STRING", "snoozed_until": "TIMESTAMP",
+    }  # fmt: skip
     return {
         name: known.get(name)
         or own.get(name)
@@ -236,7 +241,7 @@ def _job_statements(config: MonitorConfig, names: _Names, sources: Sources) -> l
         keys={**keys, "computed_at": Param("TIMESTAMP", now)},
         segments=segment_keys(config, log, examples(config)),
     )  # fmt: skip
-    committed = (DRIFT_RESULTS, PERFORMANCE_RESULTS, QUALITY_RESULTS, ALERT_EVENTS, RUNS)
+    committed = (DRIFT_RESULTS, PERFORMANCE_RESULTS, QUALITY_RESULTS, ALERT_EVENTS, NOTIFICATIONS, ACTIONS, RUNS)
     inserts = [statements.insert(names, table, []) for table in committed]
     return [
         statements.progress(names, config.monitor, ""),
@@ -246,6 +251,9 @@ def _job_statements(config: MonitorConfig, names: _Names, sources: Sources) -> l
         statements.history(names, config.monitor, now, now),
         statements.days(names, config.monitor, definition, now, now),
         statements.month_cost(names, config.monitor, now),
+        statements.alerts(names, config.monitor),
+        statements.outbox(names, config.monitor, now),
+        statements.actions(names, config.monitor, now),
         *counting.statements("bigquery"),
         *outcome_statements(config, names, sources, counting, counting.keys),
         statements.windows(names, config.monitor, definition, [{"start_at": now, "end_at": now}]),

@@ -100,7 +100,6 @@ def _own_statements(config: MonitorConfig, names: statements.Names, now: datetim
         statements.arrivals(names, monitor, definition, now, now),
         statements.settled(names, monitor, definition),
         statements.performance_keys(names, monitor, now),
-        statements.told(names, monitor, now),
         statements.volumes(names, monitor, now, now),
         statements.answers(names, monitor, definition, [{"start_at": now, "end_at": now}]),
         statements.insert(names, ARRIVALS, []),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bq_monitor.errors import InputError
 
@@ -111,6 +111,47 @@ def load_model(
     Raises:
         InputError: another ending, no such file, not a model, a pickle that is not allowed, or a package is missing.
     """
+    place, suffix = _checked(path, allow_pickle)
+    load, _, _ = _LOADERS[suffix]
+    named = tuple(features) if features is not None else None
+    known, answer = _loaded(place, suffix, lambda: load(place, named))
+    return Model(place, known, positive, answer)
+
+
+def load_estimator(path: str | os.PathLike[str], *, allow_pickle: bool = False) -> Any:
+    """The fitted estimator itself, which can be cloned and fitted anew: a pickle of one that is scikit-learn's, or is made like it.
+
+    Raises:
+        InputError: as of `load_model`; a file that holds no more than what was learned (ONNX, CatBoost); an object without
+            `fit`, `predict` and `get_params`.
+    """
+    place = os.fspath(path)
+    if Path(place).suffix.lower() in set(_LOADERS) - set(PICKLES):
+        raise InputError(
+            f"{place}: cannot be refitted: the file holds what was learned, not how to learn it; allowed: {', '.join(PICKLES)} of a "
+            "fitted scikit-learn-compatible estimator or pipeline, with --allow-pickle (allow_pickle=True). Dump the estimator itself."
+        )
+    place, suffix = _checked(path, allow_pickle)
+    import joblib
+
+    estimator = _loaded(place, suffix, lambda: joblib.load(place))
+    if missing := [name for name in ("fit", "predict", "get_params") if not callable(getattr(estimator, name, None))]:
+        raise InputError(
+            f"{place}: cannot be refitted: holds a {type(estimator).__name__} without {', '.join(missing)}; allowed: a fitted "
+            "scikit-learn-compatible estimator or pipeline. Dump the estimator itself."
+        )
+    return estimator
+
+
+def model_of(estimator: Any, path: str | os.PathLike[str], features: Sequence[str] | None = None) -> Model:
+    """A fitted estimator as `load_model` gives it; raises `InputError` where it cannot predict."""
+    place = os.fspath(path)
+    known, answer = _estimator_answers(place, estimator, tuple(features) if features is not None else None)
+    return Model(place, known, None, answer)
+
+
+def _checked(path: str | os.PathLike[str], allow_pickle: bool) -> tuple[str, str]:
+    """The path and its ending, of a file that may be loaded here and now."""
     place = os.fspath(path)
     suffix = Path(place).suffix.lower()
     if place.startswith("gs://"):
@@ -124,23 +165,28 @@ def load_model(
         raise InputError(f"{place}: not a model; got {suffix or 'no ending'!r}; allowed: {', '.join(_LOADERS)}.")
     if not Path(place).is_file():
         raise InputError(f"{place}: no such file. Check the path.")
-    load, package, extra = _LOADERS[suffix]
+    _, package, extra = _LOADERS[suffix]
     try:
         import_module(package)
     except ImportError:
         raise InputError(
             f"{place}: {package} is not installed; it reads this kind of model. Run: pip install 'bq-monitor[{extra}]'"
         ) from None
-    named = tuple(features) if features is not None else None
+    return place, suffix
+
+
+_T = TypeVar("_T")
+
+
+def _loaded(place: str, suffix: str, load: Callable[[], _T]) -> _T:
     try:
-        known, answer = load(place, named)
+        return load()
     except InputError:
         raise
     except Exception as error:  # damaged files raise all kinds of errors
         raise InputError(
             f"{place}: cannot be loaded as a {suffix} model: {_why(error)}. Export it again, with the versions that are installed here."
         ) from None
-    return Model(place, known, positive, answer)
 
 
 _Loaded = tuple[tuple[str, ...] | None, Callable[["pd.DataFrame"], _Answers]]
@@ -249,9 +295,13 @@ def _category(value: Any) -> str:
 def _load_pickle(path: str, features: tuple[str, ...] | None) -> _Loaded:
     """The estimator protocol; joblib reads plain pickles too."""
     import joblib
+
+    return _estimator_answers(path, joblib.load(path), features)
+
+
+def _estimator_answers(path: str, model: Any, features: tuple[str, ...] | None) -> _Loaded:
     import numpy as np
 
-    model = joblib.load(path)
     if not callable(getattr(model, "predict", None)):
         raise InputError(
             f"{path}: holds a {type(model).__name__} without a method 'predict'. Dump the fitted estimator itself."

@@ -69,18 +69,13 @@ class StoredArrival:
     computed_at: datetime
 
 
-Told = tuple[str, str, str]
-"""`(segment, basis, metric)` of a broken limit that an event has told of."""
-
-
 @dataclass(frozen=True)
 class OutcomesStored:
-    """What is stored: arrivals by `(reference_id, granule)`, the keys of judgements that stand, the runs that wrote them, what was told."""
+    """What is stored: arrivals by `(reference_id, granule)`, the keys of judgements that stand, the runs that wrote them."""
 
     arrivals: Mapping[tuple[str, datetime], StoredArrival] = field(default_factory=dict)
     keys: frozenset[str] = frozenset()
     judged_by: Mapping[tuple[Window, str], tuple[str, ...]] = field(default_factory=dict)
-    told: Mapping[tuple[Window, str], frozenset[Told]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,7 +104,6 @@ class OutcomeJudgement:
     arrived: Arrived
     supersedes: tuple[str, ...] = ()
     scan_definition_id: str = ""
-    told: frozenset[Told] = frozenset()
     reason: str | None = None
 
 
@@ -244,9 +238,8 @@ class OutcomePlanner:
             named = reference.model_version if reference else version
             arrived = sum((arrived for _, arrived in own), Arrived(n_ids=0))
             supersedes = stored.judged_by.get((window, named), ())
-            told = stored.told.get((window, named), frozenset())
             yield OutcomeJudgement(
-                window, named, reference, key, is_provisional, arrived, supersedes, self.definition, told, reason
+                window, named, reference, key, is_provisional, arrived, supersedes, self.definition, reason
             )
 
     def _rules(self) -> list[object]:

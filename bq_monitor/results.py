@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bq_monitor import __version__
+from bq_monitor.alerts.life import alert_id
 from bq_monitor.alerts.rules import Event, worst
 from bq_monitor.budget import price
 from bq_monitor.history import Series
@@ -23,6 +24,8 @@ from bq_monitor.warehouse.schema import DRIFT_RESULTS, PERFORMANCE_RESULTS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bq_monitor.alerts.life import Transition
+    from bq_monitor.alerts.outbox import Dispatched
     from bq_monitor.checking import QualityResult
 
 
@@ -55,7 +58,8 @@ class DriftResult:
 class RunResult:
     """What a run found. `windows` are those judged now; without any, everything due was done before.
 
-    `n_windows_left` are due, but were left to the next run: it is to be called again until none is.
+    `n_windows_left` are due, but were left to the next run: it is to be called again until none is. `events` are what windows show,
+    `transitions` what became of alerts by it.
     """
 
     monitor: str
@@ -70,6 +74,9 @@ class RunResult:
     is_backfill: bool = False
     performance: tuple[PerformanceResult, ...] = ()
     quality: tuple[QualityResult, ...] = ()
+    transitions: tuple[Transition, ...] = ()
+    delivered: Dispatched | None = None
+    actions: tuple[Row, ...] = ()
 
     @property
     def windows(self) -> list[Window]:
@@ -107,6 +114,11 @@ class RunResult:
             "results": [_summary(result) for result in self.results],
             "performance": [_scored(result) for result in self.performance],
             "quality": [_checked(result) for result in self.quality],
+            "alerts": [_became(transition, self.monitor) for transition in self.transitions],
+            "notifications": None if self.delivered is None else {
+                "n_sent": self.delivered.n_sent, "n_waiting": self.delivered.n_waiting, "given_up": dict(self.delivered.given_up),
+            },
+            "actions": [{name: row[name] for name in ("action_id", "action", "kind", "status", "outcome")} for row in self.actions],
         }  # fmt: skip
 
     def to_frame(self) -> pd.DataFrame:
@@ -150,16 +162,6 @@ def performance_row(result: PerformanceResult, outcome: RunResult, computed_at: 
     return {column.name: known[column.name] for column in PERFORMANCE_RESULTS.columns}
 
 
-def event_row(event: Event, outcome: RunResult, computed_at: datetime) -> Row:
-    judgement = event.judgement
-    return {
-        "monitor": outcome.monitor, "model_version": judgement.model_version, "run_id": outcome.run_id, "computed_at": computed_at,
-        "window_start": judgement.window.start, "window_end": judgement.window.end, "segment": event.segment, "feature": event.feature,
-        "baseline": event.baseline, "verdict_key": judgement.verdict_key, "kind": event.kind, "severity": event.severity, "message": event.message,
-        "notify": event.notify and not outcome.is_backfill,
-    }  # fmt: skip
-
-
 def run_row(plan: Plan, outcome: RunResult, started: datetime, finished: datetime) -> Row:
     window = plan.windows[-1] if plan.windows else None
     newest = [
@@ -197,6 +199,15 @@ def _scored(result: PerformanceResult) -> dict[str, Any]:
         "value": result.measured.value, "lower": lower, "upper": upper, "reference_value": result.reference_value, "rule": result.rule,
         "p_adjusted": result.p_adjusted, "is_provisional": result.judgement.is_provisional, "n_rows": result.n_rows,
         "n_labelled": result.n_labelled, "explanation": result.explanation,
+    }  # fmt: skip
+
+
+def _became(transition: Transition, monitor: str) -> dict[str, Any]:
+    alert = transition.alert
+    return {
+        "alert_id": alert_id(monitor, alert.key), "event": transition.event, "severity": alert.severity, **alert.key._asdict(),
+        "since": alert.since.isoformat(), "window_end": alert.window.end.isoformat(), "n_windows": alert.n_windows,
+        "notify": transition.notify,
     }  # fmt: skip
 
 

@@ -73,14 +73,16 @@ SizeField = Annotated[int, BeforeValidator(parse_size)]
 StartField = Annotated[str, BeforeValidator(_parse_start)]
 BaselineField = Annotated[Baseline, BeforeValidator(Baseline.parse)]
 ConfirmField = Annotated[Confirmation, BeforeValidator(_parse_confirmation), PlainSerializer(str)]
-PENDING = "not supported yet"
-Pending = Annotated[Any, PENDING]
-"""A key of the configuration language that a later release gives a meaning; setting it is refused, never ignored."""
 
 
 class Section(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", frozen=True, arbitrary_types_allowed=True, strict=True, allow_inf_nan=False
+        extra="forbid",
+        frozen=True,
+        arbitrary_types_allowed=True,
+        strict=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # pydantic's own text would repeat a secret that was written here
     )
 
 

@@ -1,4 +1,4 @@
-"""What the command line shows of results: titled tables of text, built here and printed in `cli.py`."""
+"""What the command line shows of results: titled tables of text, built here and printed in `cli/`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bq_monitor.alerts.wording import summary
 from bq_monitor.replay import WORST_FIRST
 from bq_monitor.results import by_judgement
 
@@ -13,6 +14,7 @@ MAX_MARKS = 100
 _MARKS = {"event": "!", "drift": "x", "ok": ".", "not_evaluated": " "}
 
 if TYPE_CHECKING:
+    from bq_monitor.alerts.people import Listed
     from bq_monitor.comparison.compare import Comparison
     from bq_monitor.comparison.outcomes import PerformanceComparison
     from bq_monitor.demo import DemoResult
@@ -193,6 +195,35 @@ def _with_baseline(result: DriftResult) -> str:
     return result.feature + where + against
 
 
+def alerts_table(listed: Sequence[tuple[str, Listed]]) -> TextTable:
+    """Alerts, a line each."""
+    rows = []
+    for monitor, item in listed:
+        alert = item.alert
+        until = (
+            f" until {alert.snoozed_until:%Y-%m-%d %H:%M}" if item.status == "snoozed" and alert.snoozed_until else ""
+        )
+        by = f" by {alert.acknowledged_by}" if item.status == "acknowledged" else ""
+        condition = "" if alert.condition == "firing" else alert.condition
+        rows.append((
+            item.alert_id, monitor, alert.severity, item.status + until + by, condition, f"{alert.since:%Y-%m-%d}", str(alert.n_windows),
+            summary(alert.key), alert.message,
+        ))  # fmt: skip
+    head = ("alert", "monitor", "severity", "status", "last window", "since", "windows", "what", "message")
+    return TextTable("Alerts", head, rows)
+
+
+def delivery_lines(outcome: RunResult) -> list[str]:
+    """What became of notifications and actions, where there were any."""
+    delivered, lines = outcome.delivered, []
+    if delivered is not None and (delivered.n_sent or delivered.n_waiting or delivered.given_up):
+        lines.append(
+            f"notifications: {delivered.n_sent} sent, {delivered.n_waiting} waiting, {len(delivered.given_up)} given up"
+        )
+        lines += [f"  {channel}: {why}" for channel, why in delivered.given_up.items()]
+    return lines + [f"action {row['action']}: {row['status']} ({row['outcome']})" for row in outcome.actions]
+
+
 def comparison_table(result: Comparison) -> TextTable:
     """A comparison, a line a column."""
     rows = [
@@ -272,6 +303,8 @@ def comparison_lines(result: Comparison) -> list[str]:
             else result.classifier.reason
         )
         lines.append(f"classifier test: {result.classifier.status} ({auc})")
+    if result.retrained is not None:
+        lines.append(f"retrain: {result.retrained.sentence()}")
     lines += [f"{alert['severity']}: {alert['message']}" for alert in result.alerts()]
     if result.health is not None:
         lines.append(f"health: {result.health} of 100")

@@ -69,6 +69,13 @@ def loans(rng: np.random.Generator, days: int, per_day: int, shift: float = 0.0)
     })  # fmt: skip
 
 
+TOLD = {
+    "alerts": {"channels": ["log"]},
+    "actions": [{"on": "any", "do": "retrain", "pubsub": "projects/acme-ml/topics/retrain", "dry_run": True}],
+}
+"""So that every run has notifications and actions to store."""
+
+
 @dataclass
 class Lab:
     """The stand-in with its client and warehouse; beside it the embedded warehouse, over the same Parquet files."""
@@ -78,7 +85,7 @@ class Lab:
     warehouse: BigQueryWarehouse
     folder: Path
     settings: dict[str, Any] = field(default_factory=dict)
-    deadline_seconds: float = 20.0
+    deadline_seconds: float = 60.0
 
     def config(self, *, embedded: bool = False) -> MonitorConfig:
         return parse_config({
@@ -86,7 +93,7 @@ class Lab:
             "source": {
                 "table": f"{self.folder}/log.parquet" if embedded else LOG, "timestamp": "predicted_at", "model_version": "model_version",
             },
-            **SETTINGS, **self.settings,
+            **SETTINGS, **TOLD, **self.settings,
         })  # fmt: skip
 
     def write_log(self, *parts: pa.Table) -> None:

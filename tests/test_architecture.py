@@ -13,6 +13,8 @@ import bq_monitor
 
 PACKAGE = Path(bq_monitor.__file__).parent
 SOURCES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+ALERTS = ("messages", "rules", "outcomes", "conditions", "life", "wording", "notifying")
+"""What of `alerts/` takes values and gives values."""
 PURE = {
     "__future__",
     "calendar",
@@ -21,6 +23,7 @@ PURE = {
     "datetime",
     "functools",
     "itertools",
+    "json",
     "math",
     "operator",
     "re",
@@ -58,13 +61,21 @@ def test_measure_is_pure(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["plan.py", "plan_outcomes.py", "timegrid.py", "baselines.py", "history.py", "alerts/rules.py"]
+    "name",
+    [
+        "plan.py",
+        "plan_outcomes.py",
+        "timegrid.py",
+        "baselines.py",
+        "history.py",
+        *(f"alerts/{part}.py" for part in ALERTS),
+    ],
 )
 def test_planning_and_deciding_are_pure(name: str) -> None:
     """They take values and give values: no warehouse, no file, no clock of their own."""
     ours = (
         "plan_outcomes", "outcome_results", "baselines", "config", "sections", "reference", "scan", "timegrid", "measure", "plan", "results",
-        "history", "errors",
+        "history", "errors", "concepts", "checking", "warehouse.base", "alerts.settings", *(f"alerts.{part}" for part in ALERTS),
     )  # fmt: skip
     outside = {
         module for module in imports(name)
@@ -81,11 +92,31 @@ def test_planning_and_deciding_are_pure(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if not name.startswith("warehouse/")])
 def test_only_warehouse_talks_to_warehouses(name: str) -> None:
-    """Outside `warehouse/` neither google's clients nor duckdb are imported."""
-    assert not {module for module in imports(name) if begins(module, "google", "duckdb")}
+    """Outside `warehouse/` neither google's clients nor duckdb are imported; senders of alerts may ask for a token."""
+    allowed = ("google.auth",) if name.startswith("alerts/senders/") else ()
+    assert not {
+        module for module in imports(name) if begins(module, "google", "duckdb") and not begins(module, *allowed)
+    }
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if name != "cli.py"])
+@pytest.mark.parametrize("name", [name for name in SOURCES if not name.startswith("alerts/senders/")])
+def test_only_senders_of_alerts_open_connections(name: str) -> None:
+    """Outside `alerts/senders/` nobody speaks HTTP, SMTP or TLS by hand: the guard on addresses cannot be passed by."""
+    assert not {module for module in imports(name) if begins(module, "urllib3", "smtplib", "ssl", "socket")}
+
+
+def test_a_channel_that_logs_loads_no_network() -> None:
+    """A sender for `log` needs neither urllib3 nor smtplib."""
+    code = (
+        "import sys; from bq_monitor.alerts.secrets import Secrets; from bq_monitor.alerts.senders import sender_for;"
+        "from bq_monitor.alerts.settings import Channel; sender_for(Channel(type='log'), Secrets());"
+        "print([name for name in ('urllib3', 'smtplib', 'bq_monitor.alerts.senders.http') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if not name.startswith("cli/")])
 def test_only_the_command_line_prints(name: str) -> None:
     """Everyone else returns values, raises errors, or reports progress through a callback; nobody imports the command line."""
     printing = [
@@ -105,7 +136,7 @@ def test_only_the_command_line_prints(name: str) -> None:
 def test_reports_are_imported_by_themselves_alone(name: str) -> None:
     """`report` and `dashboard` may be left out of a deployment: only they and the command line know them."""
     for part in ("report", "dashboard"):
-        if name != "cli.py" and not name.startswith(part):
+        if not name.startswith(("cli/", part)):
             assert not {module for module in imports(name) if begins(module, f"bq_monitor.{part}")}
 
 

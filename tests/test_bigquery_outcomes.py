@@ -22,7 +22,7 @@ from bq_monitor.warehouse.base import Terms
 from bq_monitor.warehouse.bigquery import BigQueryWarehouse
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 from bq_monitor.warehouse.schema import TABLES, VIEWS
-from tests.bigquery_lab import LOG, Lab, connect
+from tests.bigquery_lab import LOG, TOLD, Lab, connect
 from tests.test_bigquery_server import assert_same, stored
 
 LABELS = "acme-ml.serving.labels"
@@ -42,6 +42,7 @@ SETTINGS: dict[str, Any] = {
     },
     "window": {"length": "7d", "every": "7d", "start": "2026-01-05"},
     "detection": {"confirm": "1 of 1"},
+    **TOLD,
 }  # fmt: skip
 
 
@@ -104,7 +105,7 @@ class Bench:
 
     def run(self, as_of: str) -> RunResult:
         config = self.config()
-        return execute(self.lab.warehouse, config, Asked.parse(config, as_of), deadline_seconds=20)
+        return execute(self.lab.warehouse, config, Asked.parse(config, as_of), deadline_seconds=60)
 
     def run_embedded(self, as_of: str) -> RunResult:
         config = self.config(embedded=True)

@@ -39,10 +39,19 @@ from tests.bigquery_server.server import Server, serve
 MADE_ANEW = {
     "run_id", "computed_at", "verdict_key", "scan_definition_id", "coverage_key", "started_at", "finished_at", "captured_at",
     "bytes_processed", "bytes_billed", "cost", "month_to_date_cost", "slot_ms", "duration_seconds", "reference_id", "salt",
+    "created_at", "not_before", "payload",
 }  # fmt: skip
 OF_OUTCOMES = ("arrivals", "outcome_histograms")
 """How the tables and views begin whose `data_version` names a counting, of which the log's name is a part."""
-RESULTS = ("drift_results", "quality_results", "performance_results", "alert_events", "runs")
+RESULTS = (
+    "drift_results",
+    "quality_results",
+    "performance_results",
+    "alert_events",
+    "notifications",
+    "actions",
+    "runs",
+)
 
 
 def stored(warehouse: Warehouse, name: str) -> list[Row]:

@@ -26,6 +26,10 @@ from bq_monitor.warehouse.base import JobStats, Row
 from bq_monitor.warehouse.schema import QUALITY_RESULTS
 from tests.measure.zoo import edges_of, labelled, numeric
 
+CONFIG = parse_config(
+    {"monitor": "loans", "warehouse": "duckdb://", "source": {"table": "log.parquet", "timestamp": "ts"}}
+)
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WEEK = Window(START, START + timedelta(days=7))
 NEXT = Window(WEEK.end, WEEK.end + timedelta(days=7))
@@ -264,10 +268,10 @@ def test_a_row_says_what_it_is_about() -> None:
 def test_each_fault_is_an_event() -> None:
     """A warning with the check's own sentence; neither what is well nor what was not evaluated is one."""
     results = checked(BROKEN, ALL_LIMITS, arrived=None)
-    events = quality_events(results)
+    events = quality_events(results, CONFIG)
     wrong = [r for r in results if r.check.status == "drift"]
     assert [(e.feature, e.message) for e in events] == [(r.check.feature, r.check.explanation) for r in wrong]
     assert {(e.kind, e.severity, e.segment) for e in events} == {("quality", "warning", "all")}
     assert {e.judgement.verdict_key for e in events} == {"key-1-01"}
     assert "null_rate of income is 15% (reference 0%, may rise by 2 points)" in [e.message for e in events]
-    assert quality_events(checked(quality=ALL_LIMITS)) == []
+    assert quality_events(checked(quality=ALL_LIMITS), CONFIG) == []

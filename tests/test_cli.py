@@ -192,7 +192,7 @@ def bad_input(folder: Path) -> dict[str, list[str]]:
         "unreadable gs:// path": ["validate", "--offline", "gs://bq-monitor-nowhere/loans.yaml"],
         "backtick": ["validate", "--offline", config("e.yaml", warehouse="bigquery://acme-ml/monitoring", source=backtick)],
         "missing file": ["compare", training, str(folder / "nowhere.parquet")],
-        "not supported yet": ["validate", "--offline", config("f.yaml", alerts={"channels": ["slack"]})],
+        "unknown channel": ["validate", "--offline", config("f.yaml", alerts={"channels": ["slak"]})],
         "no rows": ["run", config("g.yaml", source={**good["source"], "filter": "region = 'west'"}, window={"length": "7d", "every": "7d"})],
         "moment to come": ["plan", str(folder / "loans.yaml"), "--as-of", "2999-01-01"],
         "bad date": ["validate", "--offline", str(folder / "h.yaml")],
@@ -204,7 +204,7 @@ def bad_input(folder: Path) -> dict[str, list[str]]:
 
 KINDS = (
     "unknown key", "missing column", "missing column of a log", "wrong type", "wrong type in YAML", "empty file", "file without rows",
-    "broken row", "directory", "no common column", "unreadable gs:// path", "backtick", "missing file", "not supported yet",
+    "broken row", "directory", "no common column", "unreadable gs:// path", "backtick", "missing file", "unknown channel",
     "bad moment", "no rows", "moment to come", "bad date", "unwritable output", "unknown option",
 )  # fmt: skip
 

@@ -121,6 +121,7 @@ def test_the_report_has_the_documented_structure(rng: np.random.Generator) -> No
         "schema_version": int, "drift_detected": bool, "share_drifted": float, "n_baseline": int, "n_current": int, "features": list,
         "prediction": dict, "performance": type(None), "concept": type(None), "shift": type(None), "segments": list,
         "classifier_test": type(None), "quality": dict, "alerts": list, "health": int, "health_parts": list, "notes": list,
+        "retrain": type(None),
     }  # fmt: skip
     assert (report["schema_version"], report["drift_detected"], report["n_baseline"]) == (1, True, 400)
     entries = {entry["feature"]: entry for entry in report["features"]}

@@ -31,6 +31,10 @@ from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 from bq_monitor.warehouse.schema import PERFORMANCE_RESULTS
 from tests.test_plan import day
 
+CONFIG = parse_config(
+    {"monitor": "loans", "warehouse": "duckdb://", "source": {"table": "log.parquet", "timestamp": "ts"}}
+)
+
 ALPHA = 0.01
 MIN_ROWS = 50
 BINARY = {"column": "p", "kind": "binary", "positive": True, "score": "s"}
@@ -334,8 +338,8 @@ def test_a_limit_holds_for_the_estimate_before_outcomes_come(score: Lab) -> None
     found = one(results, "accuracy", "estimated")
     assert found.measured.value == pytest.approx(0.55, abs=0.02)
     assert (found.status, found.rule, found.reference_value) == ("drift", "min 0.75", 0.75)
-    (event,) = performance_events(results)
-    assert (event.kind, event.severity, event.feature) == ("estimated_performance", "warning", "accuracy")
+    (event,) = performance_events(results, CONFIG)
+    assert (event.kind, event.severity, event.measure) == ("estimated_performance", "warning", "accuracy")
     assert event.message.startswith("estimated accuracy is 0.55")
     assert event.message.endswith("0.75 in training; limit min 0.75, n = 1,000")
     calm = one(score(settings, SURE.assign(y=None), pd.concat([SURE, UNSURE])), "accuracy", "estimated")
@@ -349,8 +353,8 @@ def test_a_shift_of_right_and_wrong_is_told_in_the_unit_of_drift(score: Lab) -> 
     found = one(results, "accuracy_js_divergence")
     assert found.measured.value == pytest.approx(jensenshannon([0.2, 0.8], [0.5, 0.5], 2) ** 2)
     assert (found.status, found.rule, found.reference_value) == ("drift", "max 0.01", 0.0)
-    (event,) = [event for event in performance_events(results) if event.kind == "accuracy_drift"]
-    assert (event.severity, event.feature) == ("warning", "accuracy_js_divergence")
+    (event,) = [event for event in performance_events(results, CONFIG) if event.kind == "accuracy_drift"]
+    assert (event.severity, event.measure) == ("warning", "accuracy_js_divergence")
     assert one(score(settings, TRAINING), "accuracy_js_divergence").status == "ok"
     larger = config(detection={"alpha": ALPHA, "threshold": 0.4, "min_rows": MIN_ROWS})
     assert one(score(larger, answers(25, 25, 25, 25, times=20)), "accuracy_js_divergence").status == "ok"
@@ -396,7 +400,7 @@ def test_parity_has_two_sides(score: Lab, said: dict[str, float], metric: str, r
     assert many.explanation == "selection_rate of region=US beside region=EU"
     expected = us[0] / 50 if metric.endswith("ratio") else (us[0] - 50) / 100
     assert many.measured.value == pytest.approx(expected)
-    (event,) = performance_events([many])
+    (event,) = performance_events([many], CONFIG)
     assert (event.kind, event.severity, event.segment) == ("fairness", "warning", "region=US")
     assert event.message.startswith(f"in region=US: {metric} is ")
     near = one(score(settings, groups((50, 50), (49, 51), 20), training), metric, "observed", "region=US")
@@ -480,8 +484,8 @@ def test_each_segment_is_judged_and_an_absent_one_is_said(score: Lab) -> None:
     assert {r.metric for r in absent} == {r.metric for r in results if r.segment == "region=EU"}
     assert {r.status for r in absent} == {"not_evaluated"}
     assert all(r.reason for r in absent)
-    (event,) = [event for event in performance_events(results) if event.kind == "performance"]
-    assert (event.severity, event.segment, event.feature) == ("critical", "region=EU", "accuracy")
+    (event,) = [event for event in performance_events(results, CONFIG) if event.kind == "performance"]
+    assert (event.severity, event.segment, event.measure) == ("critical", "region=EU", "accuracy")
     assert event.message.startswith("in region=EU: accuracy is 0.5 (surely between ")
     assert event.message.endswith(", 0.8 in training; limit min 0.7, n = 500")
 
@@ -526,26 +530,17 @@ def test_provisional_windows_raise_no_events_about_outcomes() -> None:
     """Outcomes that are still to come may change the verdict; what rests on answers alone is said at once."""
     early = judgement(None, is_provisional=True)
     realised = [result(), result(metric=SHIFT, explanation="concept shift"), result(metric="tpr_ratio")]
-    assert [event.kind for event in performance_events(realised)] == ["performance", "concept_drift", "fairness"]
-    assert performance_events([replace(r, judgement=early) for r in realised]) == []
+    assert [event.kind for event in performance_events(realised, CONFIG)] == [
+        "performance",
+        "concept_drift",
+        "fairness",
+    ]
+    assert performance_events([replace(r, judgement=early) for r in realised], CONFIG) == []
     others = [
         result(basis="observed", metric="positive_rate", judgement=early),
         result(basis="estimated", judgement=early),
     ]
-    assert [event.kind for event in performance_events(others)] == ["business", "estimated_performance"]
-
-
-def test_what_was_told_of_a_window_is_no_news_again() -> None:
-    """A window that is judged again repeats no limit that was told of as broken; one that breaks only now is news."""
-    told = frozenset({("all", "observed", "positive_rate"), ("all", "realised", "accuracy")})
-    again = judgement(None, supersedes=("run1",), told=told)
-    found = [result(basis=basis, metric=metric, judgement=j) for j in (judgement(None), again)
-             for basis, metric in (("observed", "positive_rate"), ("estimated", "accuracy"), ("realised", "accuracy"))]  # fmt: skip
-    news = {(event.kind, bool(event.judgement.supersedes)): event.notify for event in performance_events(found)}
-    assert news == {
-        ("business", False): True, ("estimated_performance", False): True, ("performance", False): True,
-        ("business", True): False, ("estimated_performance", True): True, ("performance", True): False,
-    }  # fmt: skip
+    assert [event.kind for event in performance_events(others, CONFIG)] == ["business", "estimated_performance"]
 
 
 def test_events_are_of_what_drifted_oldest_window_first_worst_first() -> None:
@@ -555,8 +550,8 @@ def test_events_are_of_what_drifted_oldest_window_first_worst_first() -> None:
         result(judgement=later), result(status="ok"), result(status="not_evaluated"), result(metric=CONCEPT + "x"),
         result(basis="observed", metric="latency_p95"), result(basis="observed", metric="mean_score"), result(metric="f1"),
     ]  # fmt: skip
-    events = performance_events(found)
-    assert [(event.judgement.window, event.kind, event.feature) for event in events] == [
+    events = performance_events(found, CONFIG)
+    assert [(event.judgement.window, event.kind, event.measure) for event in events] == [
         (WINDOW, "performance", "f1"), (WINDOW, "quality", "latency_p95"), (WINDOW, "business", "mean_score"),
         (later.window, "performance", "accuracy"),
     ]  # fmt: skip
@@ -567,9 +562,12 @@ def test_a_sentence_says_what_is_known() -> None:
     plain = result(
         basis="observed", metric="mean_score", measured=Measured(0.5, 9, scale="none"), n_rows=1234, n_labelled=7
     )
-    assert performance_events([plain])[0].message == "mean_score is 0.5; limit min 0.75, n = 1,234"
+    assert performance_events([plain], CONFIG)[0].message == "mean_score is 0.5; limit min 0.75, n = 1,234"
     realised = replace(plain, basis="realised", reference_value=0.25)
-    assert performance_events([realised])[0].message == "mean_score is 0.5, 0.25 in training; limit min 0.75, n = 7"
+    assert (
+        performance_events([realised], CONFIG)[0].message
+        == "mean_score is 0.5, 0.25 in training; limit min 0.75, n = 7"
+    )
 
 
 FEATURES = ["a", "b", "c", "d", "e"]
@@ -590,7 +588,7 @@ def test_a_shift_of_concept_names_the_three_features_that_show_it_most(score: La
     assert {r.metric: r.status for r in moved} == {CONCEPT + name: "drift" for name in [*FEATURES, "s"]}
     shift = one(results, SHIFT)
     assert (shift.status, shift.measured.value) == ("drift", 6.0)
-    (event,) = [event for event in performance_events(results) if event.kind == "concept_drift"]
+    (event,) = [event for event in performance_events(results, CONFIG) if event.kind == "concept_drift"]
     assert (event.severity, event.feature) == ("critical", None)
     assert event.message.startswith("concept shift: the same inputs now lead to other outcomes")
     assert sum(str(r.explanation) in event.message for r in moved) == MAX_CONCEPTS == 3
@@ -599,7 +597,7 @@ def test_a_shift_of_concept_names_the_three_features_that_show_it_most(score: La
     assert all(str(r.explanation) in event.message for r in worst)
     calm = score(settings, five(30, flipped=False), five(60, flipped=False))
     assert one(calm, SHIFT).status == "ok"
-    assert performance_events(calm) == []
+    assert performance_events(calm, CONFIG) == []
 
 
 def test_without_labels_there_is_nothing_to_tell_of_concepts(score: Lab) -> None:

@@ -29,7 +29,7 @@ from bq_monitor.warehouse.base import Layout, Statement, Terms
 from bq_monitor.warehouse.bigquery import BigQueryWarehouse
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 from bq_monitor.warehouse.setup import create_tables
-from tests.bigquery_lab import LOG, Lab, connect, loans
+from tests.bigquery_lab import LOG, TOLD, Lab, connect, loans
 from tests.bigquery_server.server import Server, serve
 from tests.conftest import make_config
 
@@ -451,6 +451,7 @@ def test_the_command_prints_advice_and_exits_0(
         "monitor": "loans",
         "warehouse": "bigquery://acme-ml/mon",
         "detection": {"confirm": "1 of 1"},
+        **TOLD,
         **ready.settings,
     }
     path.write_text(yaml.safe_dump(given))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bq_monitor.alerts.rules import Event, Kind, Severity
+from bq_monitor.alerts.messages import WORST_FIRST, Kind, Severity
+from bq_monitor.alerts.rules import Event, with_severities
 from bq_monitor.concepts import CONCEPT, SHIFT
+from bq_monitor.config import MonitorConfig
 from bq_monitor.outcome_results import PerformanceResult
 
 MAX_CONCEPTS = 3
@@ -13,34 +15,46 @@ MAX_CONCEPTS = 3
 _SHARES = ("accuracy_js_divergence",)
 
 
-def performance_events(results: Sequence[PerformanceResult]) -> list[Event]:
+def performance_events(results: Sequence[PerformanceResult], config: MonitorConfig) -> list[Event]:
     """The events of windows, worst first within each: broken limits, accuracy drift, concept shift.
 
-    What rests on outcomes waits for them to mature. What was told of a window before is no news when it is judged again.
+    What rests on outcomes waits for them to mature.
     """
-    found = [*_limits(results), *_concepts(results)]
-    return sorted(
-        found, key=lambda event: (event.judgement.window, ("critical", "warning", "info").index(event.severity))
-    )
+    found = with_severities([*_limits(results), *_concepts(results)], config)
+    return sorted(found, key=lambda event: (event.judgement.window, WORST_FIRST.index(event.severity)))
+
+
+def is_early(result: PerformanceResult) -> bool:
+    """Whether it rests on outcomes that may still change: nothing is said of it yet."""
+    return result.judgement.is_provisional and (result.basis == "realised" or result.metric == SHIFT)
 
 
 def _limits(results: Sequence[PerformanceResult]) -> Iterator[Event]:
     for result in results:
-        is_early = result.basis == "realised" and result.judgement.is_provisional
-        if result.status != "drift" or is_early or result.metric == SHIFT or result.metric.startswith(CONCEPT):
+        if result.status != "drift" or is_early(result) or result.metric == SHIFT or result.metric.startswith(CONCEPT):
             continue
-        kind, severity = _kind(result)
+        kind, severity = kind_of(result)
         yield Event(
-            result.judgement, kind, severity, _sentence(result), result.metric, result.segment, notify=_is_news(result)
+            result.judgement,
+            kind,
+            severity,
+            _sentence(result),
+            segment=result.segment,
+            measure=result.metric,
+            sure=_sure(result),
         )
 
 
-def _is_news(result: PerformanceResult) -> bool:
-    """Whether no event has told the same of this window before."""
-    return (result.segment, result.basis, result.metric) not in result.judgement.told
+def _sure(result: PerformanceResult) -> str | None:
+    return (
+        None
+        if result.p_adjusted is None
+        else f"chance of a false alarm {result.p_adjusted:.2g}, over all limits of the window"
+    )
 
 
-def _kind(result: PerformanceResult) -> tuple[Kind, Severity]:
+def kind_of(result: PerformanceResult) -> tuple[Kind, Severity]:
+    """What kind of alert its broken limit is, and how severe."""
     if result.metric.endswith(("_ratio", "_difference")):
         return "fairness", "warning"
     if result.metric in _SHARES:
@@ -66,7 +80,7 @@ def _sentence(result: PerformanceResult) -> str:
 def _concepts(results: Sequence[PerformanceResult]) -> Iterator[Event]:
     """One event a window in which the outcome moved given some features: critical where that is a shift of concept."""
     for result in results:
-        if result.metric != SHIFT or result.judgement.is_provisional:
+        if result.metric != SHIFT or is_early(result):
             continue
         moved = [
             r
@@ -80,5 +94,4 @@ def _concepts(results: Sequence[PerformanceResult]) -> Iterator[Event]:
         more = f"; and {len(moved) - len(worst)} more" if len(moved) > len(worst) else ""
         message = f"{result.explanation}: {told}{more}" if told else str(result.explanation)
         severity: Severity = "critical" if result.status == "drift" else "warning"
-        is_news = any(_is_news(r) for r in (moved or [result]))
-        yield Event(result.judgement, "concept_drift", severity, message, segment=result.segment, notify=is_news)
+        yield Event(result.judgement, "concept_drift", severity, message, segment=result.segment, carrier=told or None)

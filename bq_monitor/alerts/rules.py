@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from bq_monitor.alerts.messages import OF_RUNS, WORST_FIRST, Kind, Severity
 from bq_monitor.config import MonitorConfig
 from bq_monitor.history import History
 from bq_monitor.measure.explanation import sentence
@@ -18,18 +20,32 @@ if TYPE_CHECKING:
     from bq_monitor.plan_outcomes import OutcomeJudgement
     from bq_monitor.results import DriftResult
 
-Severity = Literal["info", "warning", "critical"]
-Kind = Literal[
-    "drift", "prediction_drift", "slow_drift", "dataset_drift",
-    "performance", "estimated_performance", "business", "accuracy_drift", "concept_drift", "fairness", "quality",
-]  # fmt: skip
+OF_OUTCOMES = ("performance", "estimated_performance", "business", "accuracy_drift", "concept_drift", "fairness")
+
+
+class AlertKey(NamedTuple):
+    """What one alert is about, whatever becomes of it."""
+
+    kind: Kind
+    measure: str | None = None
+    feature: str | None = None
+    segment: str = "all"
+    baseline: str | None = None
+
+    @property
+    def stream(self) -> Literal["features", "outcomes", "runs"]:
+        """What tells how it stands: windows of features, windows of answers, or the runs themselves."""
+        if self.kind in OF_RUNS:
+            return "runs"
+        is_answer = self.kind in OF_OUTCOMES or (self.measure or "").startswith("latency")
+        return "outcomes" if is_answer else "features"
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something a run found: a row of `alert_events`. `feature` (or measure) is None for what concerns the whole window.
+    """Something a run found in a window. `feature` is None for what concerns the whole window.
 
-    `notify`: whether it is news; what was said of the same window before is not.
+    `measure`: of answers, or the check of the data; `sure`: how sure it is, in words; `carrier`: what carries most of it.
     """
 
     judgement: Judgement | OutcomeJudgement
@@ -38,8 +54,31 @@ class Event:
     message: str
     feature: str | None = None
     segment: str = "all"
-    baseline: str = "training"
-    notify: bool = True
+    baseline: str | None = None
+    measure: str | None = None
+    sure: str | None = None
+    carrier: str | None = None
+
+    @property
+    def key(self) -> AlertKey:
+        return AlertKey(self.kind, self.measure, self.feature, self.segment, self.baseline)
+
+
+def with_severities(events: Sequence[Event], config: MonitorConfig) -> list[Event]:
+    """The events with the severities that `alerts.overrides` gives them; of several overrides that fit the last one counts."""
+    found = []
+    for event in events:
+        for override in config.alerts.overrides:
+            said = override.model_dump(exclude={"severity"}, exclude_none=True)
+            if all(getattr(event, name) == value for name, value in said.items()):
+                event = replace(event, severity=override.severity)  # noqa: PLW2901 - the last that fits
+        found.append(event)
+    return found
+
+
+def by_severity(events: Sequence[Event]) -> list[Event]:
+    """The worst first; otherwise in their order."""
+    return sorted(events, key=lambda event: WORST_FIRST.index(event.severity))
 
 
 def events_of(results: Sequence[DriftResult], config: MonitorConfig, history: History) -> list[Event]:
@@ -56,7 +95,17 @@ def events_of(results: Sequence[DriftResult], config: MonitorConfig, history: Hi
     if results and dataset_drifted(verdicts, config.detection.share_drifted):
         message = dataset_sentence(verdicts, config.detection.share_drifted)
         found.append(Event(results[0].judgement, "dataset_drift", "critical", message))
-    return sorted(found, key=lambda event: ("critical", "warning", "info").index(event.severity))
+    evaluated = [r for r in results if r.verdict.status != "excluded"]
+    if evaluated and all(r.verdict.status == "not_evaluated" for r in evaluated):
+        found.append(Event(results[0].judgement, "nothing_evaluated", "warning", _nothing_sentence(evaluated)))
+    return by_severity(with_severities(found, config))
+
+
+def _nothing_sentence(results: Sequence[DriftResult]) -> str:
+    reasons = Counter(r.verdict.reason or "" for r in results)
+    (reason, n), *others = reasons.most_common()
+    more = f" ({n} of {len(results)} verdicts)" if others else ""
+    return f"nothing could be evaluated: {reason}{more}"
 
 
 def worst(results: Sequence[DriftResult], confirmed: set[int] | None = None) -> list[DriftResult]:
@@ -83,7 +132,16 @@ def _slow(results: Sequence[DriftResult], config: MonitorConfig) -> list[Event]:
     tested = [r for r in results if r.baseline == "training" and r.verdict.trend_p_value is not None]
     adjusted = holm([r.verdict.trend_p_value or 0.0 for r in tested])
     return [
-        Event(r.judgement, "slow_drift", "info", _slow_sentence(r), r.feature, r.segment, r.baseline)
+        Event(
+            r.judgement,
+            "slow_drift",
+            "info",
+            _slow_sentence(r),
+            r.feature,
+            r.segment,
+            r.baseline,
+            sure=f"p = {p:.2g} that it is chance",
+        )
         for r, p in zip(tested, adjusted, strict=True)
         if p < config.alpha and r.verdict.status == "ok" and r.verdict.trend_crosses_at is not None
     ]
@@ -106,7 +164,25 @@ def _event(result: DriftResult, n_drifted: int, confirm: Confirmation) -> Event:
         message = f"in {result.segment}: {message}"
     if confirm.n > 1:
         message += f"; in {n_drifted} of the last {confirm.n} windows"
-    return Event(result.judgement, kind, severity, message, result.feature, result.segment, result.baseline)
+    shifts = result.verdict.shifts
+    carrier = f"{shifts[0].carrier}: {shifts[0].what}" if shifts else None
+    return Event(
+        result.judgement, kind, severity, message, result.feature, result.segment, result.baseline,
+        sure=_sure(result.verdict), carrier=carrier,
+    )  # fmt: skip
+
+
+def _sure(verdict: Verdict) -> str | None:
+    """How sure a drift is: the chance that it is none, and between what the true divergence lies."""
+    if verdict.p_adjusted is None:
+        return None
+    chance = "less than 0.0001" if verdict.p_adjusted < 0.0001 else f"{verdict.p_adjusted:.2g}"
+    between = (
+        ""
+        if verdict.lower is None or verdict.upper is None
+        else f"; true {verdict.metric} {verdict.lower:.3g} to {verdict.upper:.3g}"
+    )
+    return f"chance of a false alarm {chance}, over all tests of the window{between}"
 
 
 def severity_of(role: str) -> tuple[Kind, Severity]:

@@ -27,9 +27,11 @@ from bq_monitor.comparison.outcomes import (
     compare_outcomes,
     plain_metrics,
 )
+from bq_monitor.comparison.retrain import Refit, Retrained, prepare
+from bq_monitor.comparison.retrain import retrain as refit
 from bq_monitor.comparison.rows import ModelFile, sampled, score_sides
 from bq_monitor.comparison.task import Given, is_regression, segments_section
-from bq_monitor.config import parse_config
+from bq_monitor.config import MonitorConfig, parse_config
 from bq_monitor.errors import InputError
 from bq_monitor.measure.concept import Shift
 from bq_monitor.measure.histogram import Kind
@@ -93,7 +95,7 @@ class Comparison:
         performance: None without a label, or without a prediction or a score.
         concept, shift: whether P(outcome | feature) moved, and what kind of shift all features together show; None without a label.
         segments: empty where none were asked for.
-        classifier: None where it was not asked for.
+        classifier, retrained: None where they were not asked for.
         notes: what was assumed where nothing was said.
     """
 
@@ -108,6 +110,7 @@ class Comparison:
     shift: Shift | None = None
     segments: tuple[SegmentComparison, ...] = ()
     classifier: ClassifierTest | None = None
+    retrained: Retrained | None = None
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -195,6 +198,7 @@ class Comparison:
             "shift": self.shift,
             "segments": [segment.to_dict(self.alpha) for segment in self.segments],
             "classifier_test": self.classifier.to_dict() if self.classifier else None,
+            "retrain": self.retrained.to_dict() if self.retrained else None,
             "quality": {
                 item.feature: {
                     "null_share": {"baseline": item.verdict.null_share_baseline, "current": item.verdict.null_share_current},
@@ -218,6 +222,7 @@ def compare(
     prediction: str | None = None, score: str | None = None, segment: str | Sequence[str] = (), time: str | None = None,
     positive: Any = None, model: str | os.PathLike[str] | None = None, allow_pickle: bool = False, classifier: bool = False,
     preset: PresetName = "balanced", psi_threshold: float | None = None, js_threshold: float | None = None,
+    retrain: str | os.PathLike[str] | None = None, config: MonitorConfig | str | os.PathLike[str] | None = None,
 ) -> Comparison:  # fmt: skip
     """Compare current data with a baseline: column by column, and, where outcomes are known, what came true.
 
@@ -238,31 +243,38 @@ def compare(
         preset: `conservative`, `balanced` or `aggressive`: the divergence that matters, how far performance may fall (accuracy
             and ROC AUC by 0.05, 0.03, 0.02; the mean absolute error may rise by 20, 10, 5 %), and the chance of a false alarm.
         psi_threshold, js_threshold: the divergence that matters instead, in PSI or as JS distance.
+        retrain: a file (`.pkl`, `.pickle`, `.joblib`) for the estimator of `model`, refitted on the labelled rows of `current`; written
+            only where it is surely better than the old one on rows held out: the newest quarter with a `time`, else a random one.
+        config: a monitor (or its YAML file); its warehouse gets a row of `actions` that tells of the refit. Used for that alone.
 
     Returns:
         A `Comparison`; a column drifts when its true divergence exceeds the threshold with confidence (the preset's alpha,
         balanced 0.01, over all columns and segments together). Performance, outcomes and classifier have an alpha each.
 
     Raises:
-        InputError: unreadable or empty input, no common column, a column that does not exist, or both thresholds.
+        InputError: unreadable or empty input, no common column, a column that does not exist, both thresholds, or a refit that cannot be made.
+        WarehouseError: the warehouse of `config` has no tables, or cannot be written.
     """
     from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 
     rule = _rule(preset, psi_threshold, js_threshold)
     given = Given(prediction, score, label, positive, _segments(segment, baseline))
     _check_roles(given, model)
+    answers = (prediction or "prediction", score or "score")
+    asked_refit = prepare(
+        retrain, model=model, allow_pickle=allow_pickle, label=label, time=time, features=features, answers=answers, config=config
+    )  # fmt: skip
     warehouse = DuckDBWarehouse()
     try:
         if model is None:
             before, after = _relation(warehouse, baseline, "baseline"), _relation(warehouse, current, "current")
         else:
             apart = frozenset(name for name in (label, time) if name)
-            file = ModelFile(
-                model, allow_pickle, prediction or "prediction", score or "score", features, apart, positive
-            )
+            file = ModelFile(model, allow_pickle, *answers, features, apart, positive)
             before, after, given = _scored(warehouse, baseline, current, file, given)
         asked = _Asked(given, features, time, rule, preset, classifier)
-        return _compare(warehouse, before, after, asked)
+        found = _compare(warehouse, before, after, asked)
+        return found if asked_refit is None else replace(found, retrained=_refitted(warehouse, asked_refit, current))
     finally:
         warehouse.close()
 
@@ -311,6 +323,16 @@ def _compare(warehouse: DuckDBWarehouse, before: Relation, after: Relation, aske
         classifier=_classifier(sides, columns.whole, rule.alpha) if asked.classifier else None,
         notes=outcomes.notes,
     )  # fmt: skip
+
+
+def _refitted(warehouse: DuckDBWarehouse, asked: Refit, current: Data) -> Retrained:
+    """A refit on the rows as they are in the data, in its order."""
+    if not isinstance(current, str | os.PathLike):
+        rows = current.set_axis([str(name) for name in current.columns], axis=1)
+        return refit(asked, rows[asked.columns(list(rows.columns))])
+    relation = warehouse.relation(str(current))
+    names = asked.columns(list(relation.columns))
+    return refit(asked, sampled(warehouse, relation, names, warehouse.count_rows(relation)))
 
 
 def _in_segments(columns: Columns, outcomes: OutcomeComparison) -> tuple[SegmentComparison, ...]:

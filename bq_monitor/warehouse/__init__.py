@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from bq_monitor.errors import InputError
 from bq_monitor.warehouse.base import Terms, Warehouse
 
@@ -33,9 +36,20 @@ def open_warehouse(
     if found and scheme == "bigquery":
         from bq_monitor.warehouse.bigquery import BigQueryWarehouse
 
-        opened = BigQueryWarehouse.from_url(rest)
-        opened.begin(Terms(deadline_seconds))
-        return opened
+        warehouse = BigQueryWarehouse.from_url(rest)
+        warehouse.begin(Terms(deadline_seconds))
+        return warehouse
     raise InputError(
         f"warehouse: got {url!r}; allowed: bigquery://PROJECT/DATASET[?location=EU], duckdb:///path/file.duckdb, duckdb:// (in memory)"
     )
+
+
+@contextmanager
+def opened(url: str, monitor: str, *, deadline_seconds: float, read_only: bool = False) -> Iterator[Warehouse]:
+    """A warehouse for what is done for one monitor, closed afterwards; raises what `open_warehouse` does."""
+    warehouse = open_warehouse(url, deadline_seconds=deadline_seconds, read_only=read_only)
+    try:
+        warehouse.begin(Terms(deadline_seconds, None, {"monitor": monitor}))
+        yield warehouse
+    finally:
+        warehouse.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
@@ -151,6 +152,10 @@ class Warehouse(Protocol):
 
     def location(self) -> str | None:
         """The region of the dataset that holds our tables, None where there are no regions; raises `TableNotFoundError` without one."""
+        ...
+
+    def standing_aside(self) -> AbstractContextManager[None]:
+        """Within, others may use the warehouse (DuckDB: the lock of the file is let go); sources have to be named anew after."""
         ...
 
     def close(self) -> None:

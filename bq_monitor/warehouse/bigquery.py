@@ -6,6 +6,7 @@ import io
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -135,6 +136,9 @@ class BigQueryWarehouse:
             name, lambda: self._client.get_dataset(name, retry=self._jobs.retry(name), timeout=REQUEST_SECONDS)
         )
         return str(dataset.location)
+
+    def standing_aside(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def close(self) -> None:
         self._client.close()

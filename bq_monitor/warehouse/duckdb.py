@@ -6,8 +6,8 @@ import glob
 import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -46,8 +46,7 @@ class DuckDBWarehouse:
         self._n_relations = 0
         self._connection = _connect(self.path, deadline_seconds, read_only)
         self.begin(Terms(deadline_seconds))
-        self._connection.execute("SET TimeZone = 'UTC'")
-        self._connection.execute("SET enable_progress_bar = false")
+        self._settle()
 
     def begin(self, terms: Terms) -> None:
         self._deadline_seconds, self._until = terms.deadline_seconds, time.monotonic() + terms.deadline_seconds
@@ -126,8 +125,24 @@ class DuckDBWarehouse:
     def location(self) -> None:
         """None: a file lies where it lies."""
 
+    @contextmanager
+    def standing_aside(self) -> Iterator[None]:
+        if self.path == ":memory:":
+            yield
+            return
+        self._connection.close()
+        try:
+            yield
+        finally:
+            self._connection = _connect(self.path, self._deadline_seconds, read_only=False)
+            self._settle()
+
     def close(self) -> None:
         self._connection.close()
+
+    def _settle(self) -> None:
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute("SET enable_progress_bar = false")
 
     def _file(self, source: str) -> str:
         pattern = any(c in source for c in "*?[")

@@ -285,18 +285,73 @@ QUALITY_RESULTS = Table(
 
 ALERT_EVENTS = Table(
     "alert_events",
-    "What a run found worth saying, one row per event; never changed.",
+    "What happened to each alert, one row an event; never changed. `alerts` is where each stands.",
     (
         _MONITOR, _VERSION, _RUN, _COMPUTED, *_WINDOW, _SEGMENT, _FEATURE,
         Column("baseline", "STRING", "What the window was compared with."),
-        Column("verdict_key", "STRING", "The verdict that raised the event."),
+        Column("measure", "STRING", "The measure of answers, or the check of the data, that it is about."),
+        Column("verdict_key", "STRING", "The verdict that raised the event; NULL for what people and runs did."),
         Column("kind", "STRING", "drift, prediction_drift, slow_drift, dataset_drift, performance, estimated_performance, business, "
-               "accuracy_drift, concept_drift, fairness or quality."),
+               "accuracy_drift, concept_drift, fairness, quality, nothing_evaluated, run_failed, budget, overdue, delivery or action_failed."),
         Column("severity", "STRING", "info, warning or critical."),
         Column("message", "STRING", "One sentence for people."),
         Column("notify", "BOOL", "Whether anybody is to be told; false for what a backfill found."),
+        Column("alert_id", "STRING", "Identity of the alert: monitor, kind, measure, feature, segment and baseline."),
+        Column("event_id", "STRING", "Identity of the event; what was committed twice has the same."),
+        Column("event", "STRING", "opened, reopened, firing, reminded, escalated, doubtful, clean, unknown or resolved (by windows); acknowledged, "
+               "snoozed or closed (by people); observed (by a backfill, which changes no alert)."),
+        Column("since", "TIMESTAMP", "End of the first window of this life of the alert."),
+        Column("n_windows", "INT64", "Windows of this life in which it stood."),
+        Column("n_clean", "INT64", "Windows in a row that were clean since."),
+        Column("n_reopened", "INT64", "How often it came back soon after it was resolved; each time it takes longer to resolve."),
+        Column("told_end", "TIMESTAMP", "End of the window that people were last told of."),
+        Column("sure", "STRING", "How sure it is, in words."),
+        Column("carrier", "STRING", "What carries most of the change: nulls, one category, ..."),
+        Column("actor", "STRING", "Who acknowledged, snoozed or closed it."),
+        Column("note", "STRING", "Why."),
+        Column("until", "TIMESTAMP", "How long it is snoozed."),
     ),
     partition="window_end",
+)  # fmt: skip
+
+NOTIFICATIONS = Table(
+    "notifications",
+    "The outbox: what is to be told to whom, and every attempt at it; never changed. The newest row of an id says how it stands.",
+    (
+        _MONITOR, _RUN, _COMPUTED,
+        Column("notification_id", "STRING", "Identity; a receiver that gets it twice knows it by this."),
+        Column("channel", "STRING", "Name of the channel."),
+        Column("position", "INT64", "Place among those of one channel that were written at one moment."),
+        Column("status", "STRING", "pending, sent, failed (is tried again) or dead (given up)."),
+        Column("attempt", "INT64", "Attempts so far; 0 for one that was never tried."),
+        Column("not_before", "TIMESTAMP", "When it is due, or to be tried again."),
+        Column("held_until", "TIMESTAMP", "End of the quiet hours, or time of the digest, that it waits for; NULL where it does not."),
+        Column("severity", "STRING", "The worst of its alerts."),
+        Column("n_alerts", "INT64", "Alerts that it tells of."),
+        Column("payload", "STRING", "What it says, as JSON; NULL in the rows of attempts."),
+        Column("error", "STRING", "Why the attempt failed; never with a secret in it."),
+        Column("created_at", "TIMESTAMP", "When there was something to tell."),
+    ),
+    partition="created_at",
+)  # fmt: skip
+
+ACTIONS = Table(
+    "actions",
+    "What alerts set off (retrain, roll back, ...): one row for each step of each action; never changed.",
+    (
+        _MONITOR, _RUN, _COMPUTED,
+        Column("action_id", "STRING", "Identity of one firing: the action and its cause. It happens at most once."),
+        Column("action", "STRING", "Name of the action."),
+        Column("kind", "STRING", "What it does: retrain, rollback, ..., as the configuration calls it."),
+        Column("target", "STRING", "What is called: a topic, a webhook, a Python function or a command; no secret."),
+        Column("status", "STRING", "pending, started, succeeded, failed, dry_run, cooling (too soon after the last) or interrupted."),
+        Column("alert_id", "STRING", "The alert that set it off."),
+        Column("reason", "STRING", "Why, in words."),
+        Column("outcome", "STRING", "What came of it."),
+        Column("details", "STRING", "What was handed over, or measured, as JSON."),
+        Column("created_at", "TIMESTAMP", "When it was decided."),
+    ),
+    partition="created_at",
 )  # fmt: skip
 
 RUNS = Table(
@@ -331,7 +386,7 @@ RUNS = Table(
 
 TABLES = (
     REFERENCE_HISTOGRAMS, PRODUCTION_HISTOGRAMS, OUTCOME_HISTOGRAMS, ARRIVALS, DRIFT_RESULTS, PERFORMANCE_RESULTS,
-    QUALITY_RESULTS, ALERT_EVENTS, RUNS,
+    QUALITY_RESULTS, ALERT_EVENTS, NOTIFICATIONS, ACTIONS, RUNS,
 )  # fmt: skip
 _ALL = {column.name: column.description for table in TABLES for column in table.columns}
 
@@ -339,6 +394,13 @@ _ALL = {column.name: column.description for table in TABLES for column in table.
 def _view(name: str, description: str, columns: str, **own: str) -> View:
     """A view whose columns are named like table columns take their description from there."""
     return View(name, description, {column: own.get(column) or _ALL[column] for column in columns.split()})
+
+
+_ALERT = {
+    "status": "open, acknowledged or resolved.", "is_unknown": "Whether its last window could not tell.",
+    "acknowledged_by": "Who has seen to it; NULL where nobody has.", "snoozed_until": "Until then nobody is told; NULL without a snooze.",
+    "note": "What they said.",
+}  # fmt: skip
 
 
 def _latest(name: str, table: Table, description: str) -> View:
@@ -386,10 +448,26 @@ VIEWS = (
         current_share="Share in the window, 0..1.", psi_contribution="Its part of psi, nats; the parts add up.",
     ),
     _view(
-        "open_alerts",
-        "The events of the newest judged window of each monitor, and of the newest whose outcomes have come.",
-        "monitor model_version window_start window_end segment feature baseline kind severity message computed_at run_id",
+        "alerts",
+        "Where every alert stands that there ever was.",
+        "monitor alert_id status is_unknown event kind severity message measure feature segment baseline model_version since "
+        "window_start window_end n_windows n_clean n_reopened told_end sure carrier acknowledged_by note snoozed_until computed_at run_id",
+        **_ALERT,
     ),
+    _view(
+        "open_alerts",
+        "The alerts that stand: neither clean windows nor a person has ended them.",
+        "monitor alert_id status is_unknown kind severity message measure feature segment baseline model_version since window_start window_end "
+        "n_windows sure carrier acknowledged_by note snoozed_until computed_at run_id",
+        **_ALERT,
+    ),
+    _view(
+        "notifications_latest",
+        "How each notification stands: sent, still to be sent, or given up.",
+        "monitor notification_id channel position status attempt not_before held_until severity n_alerts payload error created_at computed_at run_id",
+        status="pending, sent, failed (is tried again) or dead (given up).",
+    ),
+    _latest("actions_latest", ACTIONS, "How each action stands."),
     _view(
         "model_health",
         "Health of each monitor in its newest judged window, by model version.",

@@ -85,9 +85,19 @@ def history(names: Names, monitor: str, start: datetime, end: datetime) -> State
     return _read(names, "history", params)
 
 
-def told(names: Names, monitor: str, start: datetime) -> Statement:
-    """The broken limits of answers that were told of, in windows ending after `start`."""
-    return _read(names, "told", {"monitor": Param("STRING", monitor), "start": Param("TIMESTAMP", start)})
+def alerts(names: Names, monitor: str) -> Statement:
+    """Where the alerts of a monitor stand."""
+    return _read(names, "alerts", {"monitor": Param("STRING", monitor)})
+
+
+def outbox(names: Names, monitor: str, start: datetime) -> Statement:
+    """What was to be told since `start`, and has not been."""
+    return _read(names, "outbox", {"monitor": Param("STRING", monitor), "start": Param("TIMESTAMP", start)})
+
+
+def actions(names: Names, monitor: str, start: datetime) -> Statement:
+    """The actions decided since `start`."""
+    return _read(names, "actions", {"monitor": Param("STRING", monitor), "start": Param("TIMESTAMP", start)})
 
 
 def volumes(names: Names, monitor: str, start: datetime, end: datetime) -> Statement:

@@ -19,6 +19,7 @@ from bq_monitor.job import Backfill, execute
 from bq_monitor.reference import Reference, store_reference
 from bq_monitor.warehouse.base import Warehouse
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
+from tests.bigquery_lab import TOLD
 
 ROWS_A_DAY = 20
 DEADLINE_SECONDS = 100.0
@@ -61,7 +62,7 @@ class Scenario:
 
     def config(self, desk: Desk) -> MonitorConfig:
         settings = {
-            "source": {"timestamp": "ts"}, "window": WEEKLY, "features": FEATURES, "detection": {"confirm": "1 of 1"}, **self.settings,
+            "source": {"timestamp": "ts"}, "window": WEEKLY, "features": FEATURES, "detection": {"confirm": "1 of 1"}, **TOLD, **self.settings,
         }  # fmt: skip
         settings["source"] = {**settings["source"], "table": desk.source}
         if "labels" in settings:

@@ -16,14 +16,14 @@ Stored = Mapping[str, Counter[str]]
 COLUMNS = {table.name: [column.name for column in table.columns] for table in TABLES}
 COLUMNS |= {view.name: list(view.columns) for view in VIEWS}
 COMPARED = (
-    "reference_histograms", "drift_results", "alert_events", "runs",
-    "production_histograms_latest", "drift_latest", "drift_timeline", "open_alerts", "model_health",
+    "reference_histograms", "drift_results", "alert_events", "notifications", "actions", "runs",
+    "production_histograms_latest", "drift_latest", "drift_timeline", "alerts", "open_alerts", "model_health",
     "performance_results", "quality_results", "arrivals", "outcome_histograms_latest", "arrivals_latest", "performance_latest",
     "performance_timeline", "quality_latest",
 )  # fmt: skip
 _MADE_ANEW = {
     "run_id", "computed_at", "captured_at", "started_at", "finished_at", "duration_seconds", "n_granules_counted",
-    "bytes_processed", "bytes_billed", "cost", "slot_ms",
+    "bytes_processed", "bytes_billed", "cost", "slot_ms", "created_at", "not_before", "held_until", "payload",
 }  # fmt: skip
 _COUNT_KEY = "reference_id, scan_definition_id, granule, segment, feature, computed_at"
 _COUNT_KEYS = {"production_histograms": _COUNT_KEY, "outcome_histograms": f"{_COUNT_KEY}, outcome, predicted"}

@@ -101,9 +101,9 @@ def own_statements() -> list[Statement]:
         statements.references(names, "m"), statements.progress(names, "m", "k"), statements.stored(names, "m", "d", *span),
         statements.verdict_keys(names, "m", NOW), statements.windows(names, "m", "d", [window]), statements.month_cost(names, "m", NOW),
         statements.answers(names, "m", "d", [window]), statements.arrivals(names, "m", "d", *span), statements.settled(names, "m", "d"),
-        statements.performance_keys(names, "m", NOW), statements.volumes(names, "m", NOW, NOW), statements.told(names, "m", NOW),
-        statements.history(names, "m", NOW, NOW),
-        statements.days(names, "m", "d", *span),
+        statements.performance_keys(names, "m", NOW), statements.volumes(names, "m", NOW, NOW),
+        statements.history(names, "m", NOW, NOW), statements.days(names, "m", "d", *span),
+        statements.alerts(names, "m"), statements.outbox(names, "m", NOW), statements.actions(names, "m", NOW),
         *(statements.insert(names, table, []) for table in TABLES),
     ]  # fmt: skip
 

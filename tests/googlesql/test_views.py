@@ -14,9 +14,11 @@ from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Dialect, Param, Row, Statement
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 from bq_monitor.warehouse.schema import (
+    ACTIONS,
     ALERT_EVENTS,
     ARRIVALS,
     DRIFT_RESULTS,
+    NOTIFICATIONS,
     OUTCOME_HISTOGRAMS,
     PERFORMANCE_RESULTS,
     PRODUCTION_HISTOGRAMS,
@@ -102,7 +104,8 @@ def event(day: int, feature: str | None, **changes: Any) -> Row:
     return {
         "monitor": "m", "model_version": "1", "run_id": "a", "computed_at": start + timedelta(days=1, hours=2), "window_start": start,
         "window_end": start + timedelta(days=1), "segment": "all", "feature": feature, "baseline": "training", "verdict_key": f"k{day}",
-        "kind": "drift", "severity": "warning", "message": f"{feature} drifted",
+        "kind": "drift", "severity": "warning", "message": f"{feature} drifted", "notify": True, "alert_id": f"{feature}", "event": "opened",
+        "event_id": f"{feature} {day}", "since": start, "n_windows": 1, "n_clean": 0, "n_reopened": 0,
     } | changes  # fmt: skip
 
 
@@ -186,13 +189,25 @@ def contents(rng: np.random.Generator) -> Contents:
         verdict(1, "amount", "drift", model_version="2"),
     ]
     events = [
-        event(1, "age"),
-        event(2, "age"),
-        event(2, "amount", **second),
-        event(2, None, kind="dataset_drift", **second),
-        event(2, "x", monitor="m2"),
-        event(2, "age", verdict_key="k2b", run_id="killed"),
-    ]
+        event(1, "age"), event(2, "age", event="resolved"), event(2, "amount"), event(2, None, kind="dataset_drift"), event(2, "x", monitor="m2"),
+    ]  # fmt: skip
+    told = {
+        "monitor": "m",
+        "notification_id": "n",
+        "computed_at": DAY,
+        "created_at": DAY,
+        "attempt": 0,
+        "status": "pending",
+        "payload": "{}",
+    }
+    acted = {
+        "monitor": "m",
+        "action_id": "a",
+        "computed_at": DAY,
+        "created_at": DAY,
+        "status": "pending",
+        "run_id": "a",
+    }
     runs = [
         {"monitor": "m", "run_id": run_id, "started_at": DAY, "window_end": DAY, "bytes_processed": n}
         for run_id, n in (("a", None), ("b", 9))
@@ -217,6 +232,7 @@ def contents(rng: np.random.Generator) -> Contents:
         "performance_results": rows_of(PERFORMANCE_RESULTS, *performance), "quality_results": rows_of(QUALITY_RESULTS, *quality),
         "production_histograms": rows_of(PRODUCTION_HISTOGRAMS, *production), "reference_histograms": rows_of(REFERENCE_HISTOGRAMS, *reference),
         "drift_results": rows_of(DRIFT_RESULTS, *drift), "alert_events": rows_of(ALERT_EVENTS, *events), "runs": rows_of(RUNS, *runs),
+        "notifications": rows_of(NOTIFICATIONS, told), "actions": rows_of(ACTIONS, acted),
     }  # fmt: skip
 
 
@@ -268,7 +284,7 @@ def plain(row: Row) -> Row:
 
 
 def test_views_take_the_newest(google: Google) -> None:
-    """Of superseded counts and verdicts the later run stands, and its events replace those of the earlier one."""
+    """Of superseded counts and verdicts the later run stands; alerts that are over are not open."""
     latest = google.contents[full("production_histograms_latest")]
     assert len(latest) == 3 * 2 + 2
     assert {row["run_id"] for row in latest if row["monitor"] == "m" and row["granule"] == DAY + timedelta(days=1)} == {

@@ -7,34 +7,36 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from bq_monitor import __version__
+from bq_monitor.cli.alerts import alerts
+from bq_monitor.cli.shown import (
+    BAD_INPUT,
+    CLEAN,
+    DRIFT,
+    NOT_EVALUATED,
+    as_of_option,
+    configs_argument,
+    exit_with,
+    follow,
+    json_option,
+    print_json,
+    print_table,
+    progress_bar,
+    write,
+)
 from bq_monitor.errors import BqMonitorError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress
-
     from bq_monitor.comparison.compare import Comparison
     from bq_monitor.config import MonitorConfig
     from bq_monitor.demo import DemoResult
-    from bq_monitor.job import Progressed
     from bq_monitor.results import RunResult
-    from bq_monitor.tables import TextTable
-
-CLEAN, DRIFT, BAD_INPUT, NOT_EVALUATED, WAREHOUSE = 0, 1, 2, 3, 4
-_PRECEDENCE = (WAREHOUSE, BAD_INPUT, DRIFT, NOT_EVALUATED, CLEAN)
-_STATUS_STYLES = {"ok": "green", "drift": "bold red", "not_evaluated": "yellow", "excluded": "dim"}
-_NUMBERS = {
-    "drift score", "JS distance", "PSI", "rows", "null", "buckets", "windows", "granules to count", "bytes", "cost", "loans", "features",
-    "baseline rows", "current rows", "baseline", "current", "estimated",
-}  # fmt: skip
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def main() -> NoReturn:
@@ -75,17 +77,7 @@ def cli() -> None:
     """
 
 
-def configs_argument(command: _Command) -> _Command:
-    """One or more configuration files or fleet folders."""
-    return click.argument("config", nargs=-1, required=True, metavar="CONFIG...")(command)
-
-
-def json_option(command: _Command) -> _Command:
-    """`--json` for machines."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines instead of a table.")(command)
-
-
-as_of_option = click.option("--as-of", metavar="TIME", help="The moment to run for (ISO 8601; default: now).")
+cli.add_command(alerts)
 
 
 @cli.command()
@@ -107,7 +99,7 @@ def init(config: Sequence[str], as_json: bool) -> None:
             warehouse.close()
     names = {"tables": [table.name for table in TABLES], "views": [view.name for view in VIEWS]}
     if as_json:
-        _print_json([{"warehouse": url, **names} for url in urls])
+        print_json([{"warehouse": url, **names} for url in urls])
     for url in urls if not as_json else ():
         print(f"{url}: {len(TABLES)} tables and {len(VIEWS)} views are in place")
 
@@ -128,7 +120,7 @@ def validate(config: Sequence[str], offline: bool, as_json: bool) -> None:
 
         found = [(monitor.monitor, check_live(monitor)) for monitor in monitors]
     if as_json:
-        _print_json(
+        print_json(
             [
                 {"monitor": name, "ok": not item.faults, "faults": list(item.faults), "advice": list(item.advice)}
                 for name, item in found
@@ -138,7 +130,7 @@ def validate(config: Sequence[str], offline: bool, as_json: bool) -> None:
         print(f"{name}: " + (f"{len(item.faults)} faults" if item.faults else "good"))
         for line in (*item.faults, *(f"advice: {text}" for text in item.advice)):
             print(f"  {line}")
-    _exit(BAD_INPUT if any(item.faults for _, item in found) else CLEAN)
+    exit_with(BAD_INPUT if any(item.faults for _, item in found) else CLEAN)
 
 
 @cli.command()
@@ -153,9 +145,9 @@ def plan(config: Sequence[str], as_of: str | None, as_json: bool) -> None:
 
     previews = [preview(monitor, as_of) for monitor in load_configs(list(config))]
     if as_json:
-        _print_json(previews)
+        print_json(previews)
         return
-    _print_table(due_table(previews))
+    print_table(due_table(previews))
 
 
 @cli.group()
@@ -176,9 +168,9 @@ def reference_capture(config: str, data: str, version: str, as_json: bool) -> No
 
     captured = capture_reference(data, load_config(config), version=version)
     if as_json:
-        _print_json(captured.to_dict())
+        print_json(captured.to_dict())
         return
-    _print_table(reference_table(captured))
+    print_table(reference_table(captured))
     for name, why in captured.excluded.items():
         print(f"not monitored: {name}: {why}")
 
@@ -197,9 +189,9 @@ def reference_promote(config: str, start: str, end: str, version: str | None, as
 
     promoted = promote(load_config(config), start, end, version=version)
     if as_json:
-        _print_json(promoted.to_dict())
+        print_json(promoted.to_dict())
         return
-    _print_table(reference_table(promoted))
+    print_table(reference_table(promoted))
 
 
 @reference.command("list")
@@ -220,9 +212,9 @@ def reference_list(config: Sequence[str], as_json: bool) -> None:
         finally:
             warehouse.close()
     if as_json:
-        _print_json([item.to_dict() for item in found])
+        print_json([item.to_dict() for item in found])
         return
-    _print_table(references_table(found))
+    print_table(references_table(found))
 
 
 @cli.command()
@@ -252,29 +244,30 @@ def run(config: Sequence[str], as_of: str | None, start: str | None, end: str | 
             printed.append({"monitor": monitor.monitor, "error": str(error)})
             codes.append(error.exit_code)
     if as_json:
-        _print_json(printed)
-    _exit(*codes)
+        print_json(printed)
+    exit_with(*codes)
 
 
 def _runs(monitor: MonitorConfig, as_of: str | None, backfill: tuple[str, str] | None) -> Iterator[RunResult]:
     from bq_monitor.job import run_until_done
 
-    with _progress_bar() as bar:
-        yield from run_until_done(monitor, as_of, backfill=backfill, progress=_shown(bar, monitor.monitor))
+    with progress_bar() as bar:
+        yield from run_until_done(monitor, as_of, backfill=backfill, progress=follow(bar, monitor.monitor))
 
 
 def _print_run(outcome: RunResult) -> None:
     if not outcome.results and not outcome.performance:
         print(f"{outcome.monitor}: nothing due at {outcome.as_of:%Y-%m-%d %H:%M} UTC")
-        return
-    from bq_monitor.tables import performance_table, run_table
+    from bq_monitor.tables import delivery_lines, performance_table, run_table
 
     if outcome.results:
-        _print_table(run_table(outcome))
+        print_table(run_table(outcome))
     if outcome.performance:
-        _print_table(performance_table(outcome))
+        print_table(performance_table(outcome))
     for event in outcome.events if len(outcome.windows) <= 1 else ():
         print(f"{event.severity}: {event.message}")
+    for line in delivery_lines(outcome):
+        print(line)
 
 
 @cli.command()
@@ -292,11 +285,11 @@ def replay(config: str, settings: Sequence[str], start: str | None, end: str | N
 
     replayed = replay_variants(load_variants(config, settings), start, end)
     if as_json:
-        _print_json([variant.to_dict() for variant in replayed])
+        print_json([variant.to_dict() for variant in replayed])
         return
-    _print_table(replay_table(replayed))
+    print_table(replay_table(replayed))
     for variant in replayed:
-        _print_table(timeline_table(variant))
+        print_table(timeline_table(variant))
     print("! event   x drift, not confirmed   . ok   (blank) not evaluated")
 
 
@@ -323,6 +316,13 @@ def replay(config: str, settings: Sequence[str], start: str | None, end: str | N
     is_flag=True,
     help="Ask a classifier, too, whether it can tell the two sides apart.",
 )
+@click.option("--retrain", metavar="OUT", help="Refit the estimator of --model (a pickle) on the rows of CURRENT with a --label, and save it "
+              "here if it is surely better on rows held out: with --time the newest ones.")  # fmt: skip
+@click.option(
+    "--config",
+    metavar="FILE",
+    help="With --retrain only: the monitor in whose warehouse a row of 'actions' tells of it.",
+)
 @click.option("--preset", type=click.Choice(["conservative", "balanced", "aggressive"]), default="balanced", show_default=True,
               help="How eager to be: thresholds and chance of a false alarm.")  # fmt: skip
 @click.option("--psi-threshold", type=float, help="PSI that matters.")
@@ -346,21 +346,21 @@ def compare(
     result = compare_data(baseline, current, features=names, **options)
     report = json.dumps(result.to_dict(), indent=2, allow_nan=False, ensure_ascii=False)
     if output:
-        _write(output, report + "\n")
+        write(output, report + "\n")
     if csv_path:
-        _write(csv_path, result.to_frame().to_csv(index=False))
+        write(csv_path, result.to_frame().to_csv(index=False))
     if as_json:
         print(report)
     else:
         _print_comparison(result)
-    _exit(DRIFT if result.drift_detected else CLEAN, NOT_EVALUATED if result.not_evaluated else CLEAN)
+    exit_with(DRIFT if result.drift_detected else CLEAN, NOT_EVALUATED if result.not_evaluated else CLEAN)
 
 
 def _print_comparison(result: Comparison) -> None:
     from bq_monitor.tables import comparison_lines, comparison_tables
 
     for table in comparison_tables(result):
-        _print_table(table)
+        print_table(table)
     for line in comparison_lines(result):
         print(line)
 
@@ -375,7 +375,7 @@ def sql(config: Sequence[str], as_json: bool) -> None:
 
     found = [statement for monitor in load_configs(list(config)) for statement in monitor_statements(monitor)]
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     for statement in found:
         params = ", ".join(f"@{name} {kind}" for name, kind in statement["params"].items())
@@ -397,11 +397,11 @@ def demo(directory: str, as_json: bool) -> None:
     """Watch six years of real loans drift away from the model that was trained on the four before."""
     from bq_monitor.demo import run_demo
 
-    with _progress_bar() as bar:
-        shown = _shown(bar, "replaying")
-        result = run_demo(Path(directory), lambda row, done, total: shown(f"{row.month:%Y-%m}", done, total))
+    with progress_bar() as bar:
+        step = follow(bar, "replaying")
+        result = run_demo(Path(directory), lambda row, done, total: step(f"{row.month:%Y-%m}", done, total))
     if as_json:
-        _print_json(result.to_dict())
+        print_json(result.to_dict())
         return
     _print_demo(result)
 
@@ -409,8 +409,8 @@ def demo(directory: str, as_json: bool) -> None:
 def _print_demo(result: DemoResult) -> None:
     from bq_monitor.tables import demo_outcome_table, demo_table
 
-    _print_table(demo_table(result))
-    _print_table(demo_outcome_table(result))
+    print_table(demo_table(result))
+    print_table(demo_outcome_table(result))
     print(
         "'estimated' is told on the day itself, from what scores meant in training: it sees inputs move, but not the world change\n"
         "(concept shift); only outcomes show that. Here each comes a year after approval, which is a simplification.\n"
@@ -431,54 +431,3 @@ def _print_demo(result: DemoResult) -> None:
     )
     for query in result.queries:
         print(f"  # {query.title}\n  db.sql({' '.join(query.sql.split())!r}).show()")
-
-
-def _exit(*codes: int) -> NoReturn:
-    raise click.exceptions.Exit(next(code for code in _PRECEDENCE if code in codes))
-
-
-def _write(path: str, text: str) -> None:
-    from bq_monitor.warehouse.storage import write_text
-
-    write_text(path, text)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else 160
-    return Console(width=width, highlight=False)
-
-
-def _print_table(table: TextTable) -> None:
-    """Draw a table; what users wrote is shown as it is, never read as markup."""
-    from rich.table import Table
-    from rich.text import Text
-
-    drawn = Table(title=Text(table.title), title_justify="left")
-    for name in table.head:
-        drawn.add_column(name, justify="right" if name in _NUMBERS else "left", overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*(Text(cell, style=_STATUS_STYLES.get(cell, "")) for cell in row))
-    _console().print(drawn)
-
-
-def _progress_bar() -> Progress:
-    """A progress bar on a terminal, nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    return Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-
-
-def _shown(bar: Progress, title: str) -> Progressed:
-    task = bar.add_task(title, total=None)
-    return lambda step, done, total: bar.update(task, description=f"{title}: {step}", completed=done, total=total)
-
-
-if __name__ == "__main__":
-    main()
