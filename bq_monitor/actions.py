@@ -235,11 +235,9 @@ def _post(action: Action, handed: Mapping[str, Any], secrets: Secrets) -> str:
     from bq_monitor.alerts.senders.http import Route
     from bq_monitor.alerts.senders.webhook import post_signed
 
-    key = action.key or f"env:BQ_MONITOR_{action.title.upper()}_KEY"
+    url, key = (secrets.get(reference) for reference in action.references)
     route = Route(f"action {action.title}", secrets, timeout_seconds=10.0, allow_private=action.allow_private)
-    answer = post_signed(
-        secrets.get(action.webhook or ""), secrets.get(key), _json(handed), handed["action_id"], route=route
-    )
+    answer = post_signed(url, key, _json(handed), handed["action_id"], route=route)
     return f"answered {answer.status}"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def check_live(config: MonitorConfig) -> Findings:
 def examine(warehouse: Warehouse, config: MonitorConfig, now: datetime) -> Findings:
     """`check_live` in an open warehouse, at a moment: the costs are those of the newest granules before it."""
     is_bigquery = warehouse.dialect == "bigquery"
-    found = Findings(tuple(find_small_caps(config.budget)) if is_bigquery else ())
+    found = Findings(tuple(find_small_caps(config.budget)) if is_bigquery else (), tuple(_unset(config)))
     reach = find_reach(warehouse, config) if is_bigquery else _embedded_reach(warehouse, config)
     found += reach.findings
     log_faults = _log_faults(config, warehouse, reach.log, asks=reach.reads_log) if reach.log else []
@@ -55,6 +56,17 @@ def examine(warehouse: Warehouse, config: MonitorConfig, now: datetime) -> Findi
     if is_bigquery and reach.log and reach.reads_log and not log_faults:
         found += _waste(config, warehouse, reach.log, references, now)
     return found
+
+
+def _unset(config: MonitorConfig) -> Iterator[str]:
+    """The secrets that are to come from the environment and are not in this one: here nobody may need them, where runs are made somebody does."""
+    needing = [(f"alerts.channels: {channel.title}", channel.references) for channel in config.alerts.channels]
+    needing += [(f"actions: {action.title}", action.references) for action in config.actions]
+    needing += [("alerts.heartbeat", (config.alerts.heartbeat.url,))] if config.alerts.heartbeat else []
+    for place, references in needing:
+        for name in (reference.removeprefix("env:") for reference in references if reference.startswith("env:")):
+            if not os.environ.get(name):
+                yield f"{place}: {name} is not set in this environment; set it where the monitor runs, or nothing can be sent"
 
 
 def _embedded_reach(warehouse: Warehouse, config: MonitorConfig) -> Reach:

@@ -23,7 +23,7 @@ from bq_monitor.config import parse_config
 from bq_monitor.errors import AccessError, DeadlineError
 from bq_monitor.findings import Findings
 from bq_monitor.reference import store_reference
-from bq_monitor.validation import examine
+from bq_monitor.validation import check_live, examine
 from bq_monitor.warehouse.access import NEEDS, Need
 from bq_monitor.warehouse.base import Layout, Statement, Terms
 from bq_monitor.warehouse.bigquery import BigQueryWarehouse
@@ -476,3 +476,22 @@ def test_nothing_of_bigquery_is_asked_of_duckdb(warehouse: DuckDBWarehouse, tmp_
     create_tables(warehouse)
     found = examine(warehouse, make_config(tmp_path, budget={"max_bytes_per_run": 1}), TODAY)
     assert found == Findings(("monitor 'loans': no reference captured; run 'bq-monitor reference capture'",))
+
+
+def test_secrets_that_are_not_set_are_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is named with who needs it; what is set, what has its secret elsewhere, and a log need no word."""
+    channels = [
+        "log", "slack", "pubsub", "pagerduty", {"type": "teams", "url": "secret:projects/p/secrets/teams"},
+        {"type": "email", "host": "mail.test", "sender": "a@b.test", "to": ["c@d.test"], "password": "env:MAIL"},
+    ]  # fmt: skip
+    actions = [
+        {"on": "drift", "do": "retrain", "webhook": "env:TRAIN"},
+        {"on": "drift", "do": "call", "callable": "a:b"},
+    ]
+    config = make_config(tmp_path, alerts={"channels": channels, "heartbeat": "env:BEAT"}, actions=actions)
+    monkeypatch.setenv("BQ_MONITOR_PAGERDUTY_KEY", "key")
+    assert [text.split(" is not set")[0] for text in check_live(config).advice] == [
+        "alerts.channels: slack: BQ_MONITOR_SLACK_URL", "alerts.channels: pubsub: BQ_MONITOR_PUBSUB_TOPIC",
+        "alerts.channels: email: MAIL", "actions: retrain: TRAIN", "actions: retrain: BQ_MONITOR_RETRAIN_KEY",
+        "alerts.heartbeat: BEAT",
+    ]  # fmt: skip

@@ -124,6 +124,14 @@ class Channel(Section):
         """Where its secret is kept."""
         return getattr(self, what) or f"env:BQ_MONITOR_{self.title.upper()}_{what.upper()}"
 
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Where all is kept that it cannot do without."""
+        needed = tuple(self.reference(what) for what in ("url", "key") if what in _KEYS[self.type])
+        said = tuple(found for found in (self.username, self.password) if found)
+        topic = (f"env:BQ_MONITOR_{self.title.upper()}_TOPIC",) if self.type == "pubsub" and not self.topic else ()
+        return needed + said + topic
+
 
 def parse_channel(value: object) -> object:
     """`slack`, or a mapping with its `type`."""
@@ -246,6 +254,12 @@ class Action(Section):
     def title(self) -> str:
         """What it is called: its name, or what it does."""
         return self.name or self.do
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Where the secrets are kept that it needs."""
+        key = self.key or f"env:BQ_MONITOR_{self.title.upper()}_KEY"
+        return (self.webhook, key) if self.webhook else ()
 
     @property
     def target(self) -> str:
