@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types benchmark bytes detection classifier hostile crash-matrix clean
+.PHONY: demo test check lint types benchmark bytes detection classifier flapping hostile crash-matrix clean
 
 demo: $(VENV)/.ready-demo
 	$(BIN)/bq-monitor demo --dir bq-monitor-demo
@@ -31,6 +31,9 @@ detection: $(VENV)/.ready-dev
 
 classifier: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/classifier_false_alarms.py
+
+flapping: $(VENV)/.ready-dev
+	$(BIN)/python benchmarks/flapping.py
 
 hostile: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/hostile.py

@@ -7,11 +7,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
+from scipy.spatial.distance import jensenshannon
+
+from bq_monitor.alerts.conditions import feature_looks
 from bq_monitor.alerts.life import Alert, AlertEvent, Condition, Look, Policy, Transition, advance
 from bq_monitor.alerts.messages import Kind, Severity
-from bq_monitor.alerts.rules import AlertKey, Event
+from bq_monitor.alerts.news import news_of
+from bq_monitor.alerts.rules import AlertKey, Event, events_of
 from bq_monitor.config import MonitorConfig, parse_config
+from bq_monitor.history import History, Past
+from bq_monitor.measure.histogram import Buckets, Coarse, Histogram
+from bq_monitor.measure.verdict import compared, settle
 from bq_monitor.plan import Judgement
+from bq_monitor.results import DriftResult
 from bq_monitor.timegrid import Grid, Span, Window
 from bq_monitor.warehouse.base import Statement
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
@@ -92,3 +101,41 @@ def emptied(warehouse: DuckDBWarehouse) -> DuckDBWarehouse:
     for table in TABLES:
         warehouse.execute(Statement("test", f"DELETE FROM {table.name}"))
     return warehouse
+
+
+SHARES = np.full(10, 0.1)
+N_BASELINE, N_CURRENT = 10_000, 1_000
+
+
+def tilted(distance: float) -> np.ndarray:
+    """Shares at a JS distance (bits) from `SHARES`, as scipy measures it."""
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        is_less = jensenshannon(SHARES, SHARES * (1 + middle * np.resize([1, -1], 10)), base=2) < distance
+        low, high = (middle, high) if is_less else (low, middle)
+    return SHARES * (1 + low * np.resize([1, -1], 10))
+
+
+def simulated(distances: list[float], rng: np.random.Generator) -> dict[AlertKey, int]:
+    """How often each alert opens while the true distance takes these values, a day each, by real verdicts and the defaults."""
+    config, history, buckets = (
+        watcher(features=["amount"]),
+        History(),
+        Buckets("numeric", tuple(float(i) for i in range(9))),
+    )
+    specials = np.zeros(len(buckets.codes) - 10, dtype=np.int64)
+    baseline = Histogram(buckets, np.concatenate([(SHARES * N_BASELINE).astype(np.int64), specials]))
+    found, alerts = dict[AlertKey, int](), {}
+    for number, distance in enumerate(distances, start=1):
+        counts = np.concatenate([rng.multinomial(N_CURRENT, tilted(distance)), specials])
+        pair = compared(baseline, Histogram(buckets, counts), Coarse.of(baseline))
+        (verdict,) = settle([pair.verdict(config.rule(None, 10), is_brief=True)], config.alpha)
+        result = DriftResult(Judgement(day(number), "1", None, ""), "amount", "feature", "numeric", verdict)
+        history.add(result.series, day(number), Past(verdict.status, verdict.drift_score))
+        events = events_of([result], config, history)
+        news = news_of(config, alerts, feature_looks([result], [], events, config), NOW)
+        alerts = news.after
+        for transition in news.transitions:
+            found[transition.alert.key] = found.get(transition.alert.key, 0) + openings([transition])
+    return found

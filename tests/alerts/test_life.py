@@ -8,9 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from scipy.spatial.distance import jensenshannon
 
-from bq_monitor.alerts.conditions import feature_looks
 from bq_monitor.alerts.life import (
     LEAST_LONGER,
     LONGER,
@@ -22,15 +20,9 @@ from bq_monitor.alerts.life import (
     alert_id,
     event_id,
 )
-from bq_monitor.alerts.news import news_of
-from bq_monitor.alerts.rules import AlertKey, events_of
-from bq_monitor.history import History, Past
-from bq_monitor.measure.histogram import Buckets, Coarse, Histogram
-from bq_monitor.measure.verdict import compared, settle
-from bq_monitor.plan import Judgement
-from bq_monitor.results import DriftResult
+from bq_monitor.alerts.rules import AlertKey
 from bq_monitor.timegrid import Grid, Span
-from tests.alerts.lives import AMOUNT, NOW, after, day, live, look, looks, openings, policy, told, watcher
+from tests.alerts.lives import AMOUNT, NOW, after, day, live, look, looks, openings, policy, simulated, told
 
 
 def test_it_opens_once_and_is_reminded_of_now_and_then() -> None:
@@ -204,44 +196,6 @@ def test_what_alternates_stays_one_alert() -> None:
     assert openings(live("fc" * 30)) == 1
     made = live("fffccc" * 10)
     assert told(t for t in made if t.event != "reminded") == ["opened", "resolved", "reopened"]
-
-
-SHARES = np.full(10, 0.1)
-N_BASELINE, N_CURRENT = 10_000, 1_000
-
-
-def tilted(distance: float) -> np.ndarray:
-    """Shares at a JS distance (bits) from `SHARES`, as scipy measures it."""
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        is_less = jensenshannon(SHARES, SHARES * (1 + middle * np.resize([1, -1], 10)), base=2) < distance
-        low, high = (middle, high) if is_less else (low, middle)
-    return SHARES * (1 + low * np.resize([1, -1], 10))
-
-
-def simulated(distances: list[float], rng: np.random.Generator) -> dict[AlertKey, int]:
-    """How often each alert opens while the true distance takes these values, a day each, by real verdicts and the defaults."""
-    config, history, buckets = (
-        watcher(features=["amount"]),
-        History(),
-        Buckets("numeric", tuple(float(i) for i in range(9))),
-    )
-    specials = np.zeros(len(buckets.codes) - 10, dtype=np.int64)
-    baseline = Histogram(buckets, np.concatenate([(SHARES * N_BASELINE).astype(np.int64), specials]))
-    found, alerts = dict[AlertKey, int](), {}
-    for number, distance in enumerate(distances, start=1):
-        counts = np.concatenate([rng.multinomial(N_CURRENT, tilted(distance)), specials])
-        pair = compared(baseline, Histogram(buckets, counts), Coarse.of(baseline))
-        (verdict,) = settle([pair.verdict(config.rule(None, 10), is_brief=True)], config.alpha)
-        result = DriftResult(Judgement(day(number), "1", None, ""), "amount", "feature", "numeric", verdict)
-        history.add(result.series, day(number), Past(verdict.status, verdict.drift_score))
-        events = events_of([result], config, history)
-        news = news_of(config, alerts, feature_looks([result], [], events, config), NOW)
-        alerts = news.after
-        for transition in news.transitions:
-            found[transition.alert.key] = found.get(transition.alert.key, 0) + openings([transition])
-    return found
 
 
 def unsteady(seed: int, rng: np.random.Generator) -> list[float]:
