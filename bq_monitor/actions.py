@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bq_monitor.alerts.conditions import run_look
@@ -39,6 +39,8 @@ MEMORY = Span(400, "d")
 MAX_ALERTS = 20
 """So many alerts are handed over with an action."""
 SHELL_SECONDS = 600.0
+LEASE = timedelta(minutes=20)
+"""An action without an outcome after so long was cut off."""
 _MAX_OUTCOME = 1000
 
 
@@ -61,13 +63,14 @@ def decide(
     rows = []
     for action in config.actions:
         mine = [row for row in fired if row["action"] == action.title]
-        spent = {cause for row in mine if row["status"] != "cooling" for cause in json.loads(row["details"])["causes"]}
+        idle = ("cooling",) if action.dry_run else ("cooling", "dry_run")
+        spent = {cause for row in mine if row["status"] not in idle for cause in json.loads(row["details"])["causes"]}
         fits = {cause_of(config, alert): alert for alert in alerts if _fits(action, alert)}
         fits = {cause: alert for cause, alert in fits.items() if cause not in spent}
         if not fits:
             continue
         edge = action.cool_down.before(now, config.window.timezone)
-        is_cooling = any(row["status"] != "cooling" and row["created_at"].astimezone(UTC) > edge for row in mine)
+        is_cooling = any(row["status"] not in idle and row["created_at"].astimezone(UTC) > edge for row in mine)
         row = {
             **_row(config, action, fits, is_cooling=is_cooling),
             "run_id": run_id,
@@ -114,7 +117,7 @@ def _row(config: MonitorConfig, action: Action, causes: Mapping[str, Alert], *, 
     status = "cooling" if is_cooling else "dry_run" if action.dry_run else "pending"
     return {
         "monitor": config.monitor,
-        "action_id": digest([config.monitor, action.title, is_cooling, sorted(causes)]), "action": action.title, "kind": action.do,
+        "action_id": digest([config.monitor, action.title, is_cooling, action.dry_run, sorted(causes)]), "action": action.title, "kind": action.do,
         "target": action.target, "status": status, "alert_id": told[0]["alert_id"],
         "reason": f"{summary(alerts[0].key)} for {alerts[0].n_windows} windows{more}",
         "outcome": {"cooling": f"not within {action.cool_down} of the last time", "dry_run": "nothing was called"}.get(status),
@@ -127,13 +130,15 @@ def perform(warehouse: Warehouse, config: MonitorConfig, run_id: str, clock: Clo
     done: list[Row] = []
     terms = Terms(SECONDS, None, {"monitor": config.monitor})
     warehouse.begin(terms)
-    secrets = Secrets()
+    secrets = Secrets.of(config)
     named = {action.title: action for action in config.actions}
     for row in read_actions(warehouse, config, datetime.now(UTC)):
         action = named.get(row["action"])
-        if row["status"] == "started" and _is_cut_off(warehouse, row):
+        if row["status"] == "started" and _is_cut_off(row):
             text = "the process ended between start and outcome; it may or may not have happened, and is not repeated"
             done.append(_book(warehouse, row, run_id, "interrupted", text))
+        elif row["status"] == "pending" and action is not None and action.dry_run:
+            done.append(_book(warehouse, row, run_id, "dry_run", "nothing was called"))
         elif row["status"] == "pending" and action is not None and _start(warehouse, config, row, run_id):
             with warehouse.standing_aside():
                 status, outcome = _carry_out(config, action, row, secrets, clock or Clock())
@@ -160,10 +165,9 @@ def perform_and_tell(warehouse: Warehouse, config: MonitorConfig, run_id: str) -
     return done
 
 
-def _is_cut_off(warehouse: Warehouse, row: Row) -> bool:
-    """Whether who started an action cannot be at it any more: a DuckDB file has one process, elsewhere time tells."""
-    age = (datetime.now(UTC) - row["computed_at"].astimezone(UTC)).total_seconds()
-    return warehouse.dialect == "duckdb" or age > 2 * SHELL_SECONDS
+def _is_cut_off(row: Row) -> bool:
+    """Whether who started an action cannot be at it any more; only time tells."""
+    return bool(datetime.now(UTC) - row["computed_at"].astimezone(UTC) >= LEASE)
 
 
 def _start(warehouse: Warehouse, config: MonitorConfig, row: Row, run_id: str) -> bool:
@@ -178,9 +182,7 @@ def _book(warehouse: Warehouse, row: Row, run_id: str, status: str, outcome: str
         **row, "run_id": run_id, "computed_at": datetime.now(UTC), "status": status,
         "outcome": outcome[:_MAX_OUTCOME] if outcome else None,
     }  # fmt: skip
-    warehouse.commit(
-        {ACTIONS: [booked]}, key=f"action-{digest([row['action_id'], 'started' if status == 'started' else 'done'])}"
-    )
+    warehouse.commit({ACTIONS: [booked]}, key=f"action-{digest([row['action_id'], status])}")
     return booked
 
 
@@ -194,7 +196,7 @@ def _carry_out(config: MonitorConfig, action: Action, row: Row, secrets: Secrets
         try:
             return "succeeded", _caller(config, action)(action, handed, secrets)
         except Undelivered as fault:
-            if fault.retry != "soon" or n + 1 == MAX_TRIES:
+            if not fault.was_refused or n + 1 == MAX_TRIES:
                 return "failed", fault.reason
             clock.sleep(min(MAX_WAIT_SECONDS, fault.after_seconds or backoff(n, clock)))
         except (Exception, SystemExit) as error:  # a user's function may raise anything
@@ -257,9 +259,10 @@ def _call(action: Action, handed: Mapping[str, Any], secrets: Secrets) -> str:
 
 def _shell(action: Action, handed: Mapping[str, Any], secrets: Secrets) -> str:
     """The command of a local monitor, the alerts as JSON on its standard input."""
+    environment = {name: value for name, value in os.environ.items() if not secrets.holds(value)}
     command = subprocess.Popen(  # noqa: S602 - the command is the configuration's own, as in a Makefile; nothing of the data is in it
         action.shell or "", shell=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        env={**os.environ, "BQ_MONITOR_ACTION_ID": str(handed["action_id"])},
+        env={**environment, "BQ_MONITOR_ACTION_ID": str(handed["action_id"])},
     )  # fmt: skip
     with command:
         try:

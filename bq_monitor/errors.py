@@ -79,6 +79,12 @@ class DeadlineError(WarehouseError):
     """The time of the run is over; what still ran was cancelled, finished steps are kept."""
 
 
+def said(error: BaseException) -> str:
+    """An error in words, with what was noted to it later."""
+    notes = [str(note) for note in getattr(error, "__notes__", ())]
+    return "\n".join([str(error) or type(error).__name__, *notes])
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'x'?`, or nothing when no known name is near."""
     listed = list(known)

@@ -10,6 +10,7 @@ from typing import Any
 
 from bq_monitor.alerts.own_health import check_overdue
 from bq_monitor.config import MonitorConfig
+from bq_monitor.errors import said
 from bq_monitor.job import WINDOWS_PER_CALL, run
 from bq_monitor.warehouse import opened
 
@@ -49,7 +50,7 @@ def _checked(config: MonitorConfig) -> dict[str, Any]:
             since = check_overdue(warehouse, config)
     except Exception as error:
         logging.getLogger(__name__).exception("monitor %s could not be checked", config.monitor)
-        return {"monitor": config.monitor, "error": str(error) or type(error).__name__}
+        return {"monitor": config.monitor, "error": said(error)}
     return {"monitor": config.monitor, "overdue_since": None if since is None else since.isoformat()}
 
 
@@ -61,7 +62,7 @@ def _answer(config: MonitorConfig, as_of: str | None, until: float) -> dict[str,
         outcome = run(config, as_of, max_windows=WINDOWS_PER_CALL, deadline_seconds=left)
     except Exception as error:
         logging.getLogger(__name__).exception("monitor %s failed", config.monitor)
-        return {"monitor": config.monitor, "error": str(error) or type(error).__name__}
+        return {"monitor": config.monitor, "error": said(error)}
     found = {status: outcome.count(status) for status in ("ok", "drift", "not_evaluated")}
     return {
         "monitor": config.monitor, "run_id": outcome.run_id, "windows": len(outcome.windows), "windows_left": outcome.n_windows_left,

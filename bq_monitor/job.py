@@ -80,14 +80,28 @@ def run(
     warehouse = open_warehouse(config.warehouse, deadline_seconds=seconds)
     run_id = uuid.uuid4().hex
     try:
-        outcome = execute(warehouse, config, asked, progress, run_id=run_id, deadline_seconds=seconds)
+        outcome = _executed(warehouse, config, asked, progress, run_id=run_id, deadline_seconds=seconds)
         return outcome if asked.backfill else _tell(warehouse, config, outcome)
+    finally:
+        warehouse.close()
+
+
+def _executed(
+    warehouse: Warehouse,
+    config: MonitorConfig,
+    asked: Asked,
+    progress: Progressed | None,
+    *,
+    run_id: str,
+    deadline_seconds: float,
+) -> RunResult:
+    """`execute`; that it failed is told."""
+    try:
+        return execute(warehouse, config, asked, progress, run_id=run_id, deadline_seconds=deadline_seconds)
     except Exception as error:
         if not asked.backfill:
             _report(warehouse, config, error, run_id)
         raise
-    finally:
-        warehouse.close()
 
 
 def _tell(warehouse: Warehouse, config: MonitorConfig, outcome: RunResult) -> RunResult:
@@ -169,16 +183,18 @@ def execute(
     if plan.is_backfill:
         news = News(config, {}, tuple(observed(event) for event in events))
     else:
-        before = read_alerts(warehouse, config.monitor)
+        before, now = read_alerts(warehouse, config.monitor), datetime.now(UTC)
         looks = [*feature_looks(results, checked, events, config), *outcome_looks(scored, events)]
-        news = news_of(config, before, [*looks, after_success(before, datetime.now(UTC))], datetime.now(UTC))
+        is_behind = due.n_windows_left > 0
+        looks.append(after_success(before, now, is_behind=is_behind))
+        news = news_of(config, before, looks, now, is_behind=is_behind)
     outcome = RunResult(
         config.monitor, run_id, asked.as_of, tuple(results), tuple(events),
         sum(count.n_granules for count in plan.counts) + len(plan.emptied), warehouse.spent, time.monotonic() - clock,
         due.n_windows_left, plan.is_backfill, tuple(scored), tuple(checked), news.transitions,
     )  # fmt: skip
     if plan.judgements or due.outcomes.judgements or plan.moves_watermark:
-        fired = _fired(warehouse, news, run_id)
+        fired = [] if due.n_windows_left else _fired(warehouse, news, run_id)
         warehouse.commit(_rows(plan, outcome, started, news, fired), key=_commit_key(due))
     elif news.transitions:
         warehouse.commit(news.rows(run_id, datetime.now(UTC)), key=f"news-{news.identity}")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bq_monitor.alerts.secrets import references_of
 from bq_monitor.config import MonitorConfig
 from bq_monitor.errors import AccessError, BqMonitorError, InputError, TableNotFoundError, did_you_mean
 from bq_monitor.findings import Findings
@@ -60,10 +61,7 @@ def examine(warehouse: Warehouse, config: MonitorConfig, now: datetime) -> Findi
 
 def _unset(config: MonitorConfig) -> Iterator[str]:
     """The secrets that are to come from the environment and are not in this one: here nobody may need them, where runs are made somebody does."""
-    needing = [(f"alerts.channels: {channel.title}", channel.references) for channel in config.alerts.channels]
-    needing += [(f"actions: {action.title}", action.references) for action in config.actions]
-    needing += [("alerts.heartbeat", (config.alerts.heartbeat.url,))] if config.alerts.heartbeat else []
-    for place, references in needing:
+    for place, references in references_of(config):
         for name in (reference.removeprefix("env:") for reference in references if reference.startswith("env:")):
             if not os.environ.get(name):
                 yield f"{place}: {name} is not set in this environment; set it where the monitor runs, or nothing can be sent"

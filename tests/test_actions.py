@@ -18,6 +18,9 @@ from bq_monitor.actions import CALLABLES_ENV, decide, perform, perform_and_tell,
 from bq_monitor.alerts.ledger import read_alerts
 from bq_monitor.alerts.life import Alert
 from bq_monitor.alerts.outbox import MAX_TRIES, Clock
+from bq_monitor.alerts.secrets import Secrets
+from bq_monitor.alerts.senders.base import Undelivered
+from bq_monitor.alerts.settings import Alerts
 from bq_monitor.config import MonitorConfig
 from bq_monitor.errors import WarehouseError
 from bq_monitor.warehouse.base import Row, Statement
@@ -158,12 +161,13 @@ def test_many_alerts_are_one_firing(store: DuckDBWarehouse) -> None:
 
 
 def test_a_dry_run_calls_nothing_and_leaves_a_row(store: DuckDBWarehouse) -> None:
-    """Nor is it made up for later."""
+    """It is no firing: once the action is meant, the alert that still stands sets it off."""
     config = acting({"dry_run": True})
     assert fire(store, config, standing()) == ["dry_run"]
     assert perform_and_tell(store, config, "run") == []
     assert ([row["outcome"] for row in latest(store)], CALLED) == (["nothing was called"], [])
-    assert fire(store, acting({}), standing(2)) == []
+    assert fire(store, config, standing(2)) == []
+    assert fire(store, acting({}), standing(3)) == ["pending"]
 
 
 def test_a_function_gets_the_alerts_and_its_answer_is_kept(store: DuckDBWarehouse) -> None:
@@ -257,12 +261,47 @@ def test_one_that_was_cut_off_is_interrupted_and_never_repeated(
         with pytest.raises(_Killed):
             perform(store, config, "run-1")
     assert statuses(store) == ["started"]
+    assert perform_and_tell(store, config, "run-2") == [], "who started it may still be at it"
+    monkeypatch.setattr(actions, "LEASE", timedelta(0))
     (done,) = perform_and_tell(store, config, "run-2")
     assert (done["status"], CALLED) == ("interrupted", [])
     assert [alert.key.kind for alert in read_alerts(store, "loans").values()] == ["action_failed"]
     assert perform_and_tell(store, config, "run-3") == []
     assert fire(store, config, standing(5), now=NOW + timedelta(days=30)) == []
     assert statuses(store) == ["interrupted"]
+
+
+def test_a_command_sees_no_secret_and_none_is_kept(
+    store: DuckDBWarehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not of channels that the action has nothing to do with, neither by its environment nor in what is booked of it."""
+    monkeypatch.setenv("BQ_MONITOR_SLACK_URL", "https://hooks.slack.test/services/T000/B000/hidden-token")
+    (tmp_path / "log").write_text("posting to https://hooks.slack.test/services/T000/B000/hidden-token")
+    config = acting({"do": "show", "shell": f"env; cat {shlex.quote(str(tmp_path))}/log; exit 1"})
+    config = config.model_copy(update={"alerts": Alerts.model_validate({"channels": ["slack"]})})
+    fire(store, config, standing())
+    (done,) = perform(store, config, "run")
+    assert done["status"] == "failed"
+    assert "posting to" in done["outcome"]
+    assert "hidden-token" not in str(done)
+    seen = actions._shell(config.actions[0].model_copy(update={"shell": "env"}), {"action_id": "a"}, Secrets.of(config))
+    assert "BQ_MONITOR_SLACK_URL" not in seen
+
+
+def test_a_call_that_may_have_arrived_is_not_repeated(store: DuckDBWarehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the service refused is tried again; a time-out is a failure, since the request may have been taken."""
+    faults = [
+        Undelivered("busy", retry="soon", was_refused=True), Undelivered("no answer", retry="soon"), Undelivered("never", retry="soon"),
+    ]  # fmt: skip
+
+    def refused(*_: object) -> str:
+        raise faults.pop(0)
+
+    monkeypatch.setattr(actions, "_call", refused)
+    config = acting({})
+    fire(store, config, standing())
+    (done,) = perform(store, config, "run", Clock(sleep=lambda _: None))
+    assert (done["outcome"], len(faults)) == ("no answer", 1)
 
 
 def test_one_that_was_killed_before_the_start_is_carried_out_by_the_next_run(

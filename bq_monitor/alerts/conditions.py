@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _STRONGEST_FIRST: tuple[Condition, ...] = ("firing", "doubtful", "clean", "unknown")
 _OF_STATUS: dict[str, Condition] = {"drift": "doubtful", "ok": "clean", "not_evaluated": "unknown"}
+EVEN_CHANCE = 0.5
+"""The p-value of a number that lies at its limit."""
 _Said = tuple[AlertKey, Condition]
 
 
@@ -124,7 +126,16 @@ def _of_answers(results: Sequence[PerformanceResult]) -> Iterator[_Said]:
             yield AlertKey("concept_drift", segment=result.segment), _OF_STATUS[result.status]
         else:
             kind, _ = kind_of(result)
-            yield AlertKey(kind, result.metric, segment=result.segment), _OF_STATUS[result.status]
+            yield AlertKey(kind, result.metric, segment=result.segment), _of_number(result)
+
+
+def _of_number(result: PerformanceResult) -> Condition:
+    """As of verdicts: a number that holds its limit only because it may be chance is not clean; without a limit nothing is known."""
+    if result.status != "ok":
+        return _OF_STATUS[result.status]
+    if result.rule is None:
+        return "unknown"
+    return "doubtful" if result.p_value is not None and result.p_value < EVEN_CHANCE else "clean"
 
 
 def run_look(

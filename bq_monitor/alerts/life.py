@@ -112,13 +112,15 @@ class Look:
 class Policy:
     """How alerts live: `now` is the clock that snoozes are held against; `grid` the schedule of windows.
 
-    `remind_every`: so much time, or so many windows, after people were last told; None: never.
+    `remind_every`: so much time, or so many windows, after people were last told; None: never. `is_behind`: newer windows are due;
+    nobody is told of what stood long ago, the run that sees to the newest tells what still stands.
     """
 
     now: datetime
     grid: Grid
     resolve_after: int = 3
     remind_every: Span | int | None = None
+    is_behind: bool = False
 
     def needed(self, alert: Alert) -> int:
         """Clean windows in a row after which an alert is over."""
@@ -136,7 +138,7 @@ class Policy:
 
     def is_reminder_due(self, alert: Alert, window: Window) -> bool:
         """Whether people are to hear again of an alert that still fires: from time to time, and when a snooze is over."""
-        if self._is_snoozed(alert):
+        if self.is_behind or self._is_snoozed(alert):
             return False
         if alert.snoozed_until is not None or alert.told_end is None:
             return True
@@ -151,8 +153,10 @@ class Policy:
 
     def told(self, event: AlertEvent, alert: Alert, key: str | None = None) -> Transition:
         """An event that people hear of, unless the alert is snoozed."""
-        is_end_of_told = event == "resolved" and alert.told_end is not None  # who heard of it hears that it is over
-        if self._is_snoozed(alert) and not is_end_of_told:
+        if event == "resolved":  # who heard of it hears that it is over; the snooze is for what comes after
+            is_told = alert.told_end is not None
+            return Transition(event, alert, notify=is_told and not self.is_behind, verdict_key=key)
+        if self.is_behind or self._is_snoozed(alert):
             return Transition(event, alert, verdict_key=key)
         return Transition(
             event, replace(alert, told_end=alert.window.end, snoozed_until=None), notify=True, verdict_key=key
@@ -205,7 +209,7 @@ def _fire(alert: Alert | None, event: Event, window: Window, policy: Policy) -> 
     )  # fmt: skip
     if alert is None:
         return policy.told("opened", fresh, verdict_key)
-    if window.end < alert.window.end:
+    if window.end < alert.window.end or (window.end == alert.window.end and not alert.is_open):
         return None
     if not alert.is_open:
         again = policy.is_soon(alert, window)

@@ -38,7 +38,7 @@ class Item:
         n_windows: windows in which it stood, this one included.
         feature, segment, baseline, measure: what it is about; None or 'all' where that is everything.
         sure: how sure it is, in words; None where nothing can be said.
-        rows: the rows it is about, as a condition of GoogleSQL on the log.
+        rows: the rows it is about, in words: table, time, filter, version, segment.
         carrier: what carries most of the change (nulls, one category, ...).
     """
 

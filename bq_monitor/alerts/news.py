@@ -47,8 +47,15 @@ class News:
         }
 
 
-def news_of(config: MonitorConfig, before: Mapping[AlertKey, Alert], looks: Sequence[Look], now: datetime) -> News:
-    """What becomes of the alerts by what windows and runs show."""
+def news_of(
+    config: MonitorConfig,
+    before: Mapping[AlertKey, Alert],
+    looks: Sequence[Look],
+    now: datetime,
+    *,
+    is_behind: bool = False,
+) -> News:
+    """What becomes of the alerts by what windows and runs show; `is_behind`: newer windows are due, which have the last word."""
     alerts = config.alerts
-    policy = Policy(now, config.window.grid, alerts.resolve_after, alerts.remind_every)
+    policy = Policy(now, config.window.grid, alerts.resolve_after, alerts.remind_every, is_behind)
     return News(config, before, tuple(advance(before, looks, policy)))

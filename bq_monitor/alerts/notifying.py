@@ -36,8 +36,7 @@ def notification_rows(
     told = [transition for transition in transitions if transition.notify]
     rows = []
     for channel in config.alerts.channels:
-        mine = [t for t in told if _hears(channel, t.alert)]
-        mine = [t for t in mine if not (t.alert.key.kind == "delivery" and t.alert.key.measure == channel.title)]
+        mine = [t for t in told if _hears(channel, t.alert) and not _is_about(channel, t.alert)]
         for position, message in enumerate(_messages(channel, mine, standing, config, now)):
             held = held_until(channel, message.severity, config, now)
             rows.append(_row(message, channel, position, held, run_id))
@@ -46,6 +45,11 @@ def notification_rows(
 
 def _hears(channel: Channel, alert: Alert) -> bool:
     return WORST_FIRST.index(alert.severity) <= WORST_FIRST.index(channel.least)
+
+
+def _is_about(channel: Channel, alert: Alert) -> bool:
+    """Whether an alert says that this very channel does not work."""
+    return alert.key.kind == "delivery" and alert.key.measure == channel.title
 
 
 def _messages(
@@ -75,9 +79,10 @@ def _incidents(
     now: datetime,
 ) -> Iterator[Message]:
     """One incident a kind of alert: it is over when no alert of that kind stands."""
+    mine = [a for a in standing.values() if a.is_open and _hears(channel, a) and not _is_about(channel, a)]
     for kind in sorted({transition.alert.key.kind for transition in told}):
         items = latest(item_of(t, config) for t in told if t.alert.key.kind == kind)
-        is_over = not any(a.is_open and a.key.kind == kind and _hears(channel, a) for a in standing.values())
+        is_over = all(alert.key.kind != kind for alert in mine)
         shown = items if is_over else [item for item in items if not item.is_resolved]
         if shown:
             group = f"bq-monitor:{config.monitor}:{kind}"
@@ -145,11 +150,11 @@ def held_until(channel: Channel, severity: Severity, config: MonitorConfig, now:
         return None
     quiet = config.alerts.quiet_hours
     zone = (quiet.timezone if quiet else None) or config.window.timezone
-    if channel.digest is not None:
-        return _next(now, channel.digest, zone)
-    if quiet is None or WORST_FIRST.index(severity) <= WORST_FIRST.index(quiet.but):
+    if WORST_FIRST.index(severity) <= WORST_FIRST.index(quiet.but if quiet else "critical"):
         return None
-    return quiet_until(quiet, now, zone)
+    moment = _next(now, channel.digest, zone) if channel.digest is not None else now
+    end = quiet_until(quiet, moment, zone) if quiet else None
+    return end or (moment if moment > now else None)
 
 
 def quiet_until(quiet: QuietHours, now: datetime, zone: ZoneInfo) -> datetime | None:

@@ -30,7 +30,9 @@ from bq_monitor.warehouse.base import Row, Warehouse
 from bq_monitor.warehouse.schema import NOTIFICATIONS, Table
 
 MAX_AGE = timedelta(days=3)
-"""What could not be sent for so long is given up."""
+"""What could not be sent for so long"""
+MIN_ATTEMPTS = 12
+"""and in so many attempts is given up."""
 MAX_TRIES = 4
 """In one call a message is tried so often."""
 FIRST_WAIT_SECONDS = 1.0
@@ -106,16 +108,27 @@ class _Letter:
 class _Dispatch:
     def __init__(self, warehouse: Warehouse, config: MonitorConfig, run_id: str, seconds: float, clock: Clock) -> None:
         self.warehouse, self.config, self.run_id, self.clock = warehouse, config, run_id, clock
-        self.until = clock.now() + timedelta(seconds=seconds)
-        self.secrets, self.done = Secrets(), Dispatched()
+        self.end = clock.now() + timedelta(seconds=seconds)
+        self.until = self.end
+        self.secrets, self.done = Secrets.of(config), Dispatched()
 
     def run(self) -> Dispatched:
         if not self.config.alerts.channels:
             return self.done
         rows = self.warehouse.query(statements.outbox(self.warehouse, self.config.monitor, self.clock.now() - MEMORY))
-        for channel in self.config.alerts.channels:
+        channels = self.config.alerts.channels
+        self._drop([row for row in rows if row["channel"] not in {channel.title for channel in channels}])
+        for i, channel in enumerate(channels):  # none waits for long behind one that is slow
+            self.until = self.clock.now() + (self.end - self.clock.now()) / (len(channels) - i)
             self._channel(channel, list(_letters([row for row in rows if row["channel"] == channel.title])))
         return self.done
+
+    def _drop(self, rows: Sequence[Row]) -> None:
+        """Messages to a channel that is configured no more are given up; nobody waits for them."""
+        if rows:
+            booked = [self._booked(row, "dead", self.clock.now(), "the channel is configured no more") for row in rows]
+            about = [[row["notification_id"], row["attempt"]] for row in booked]
+            self.warehouse.commit({NOTIFICATIONS: booked}, key=f"dropped-{digest(about)}")
 
     def _channel(self, channel: Channel, letters: Sequence[_Letter]) -> None:
         """Send in order; the first that has to wait stops those behind it, unless it waits for its hour."""
@@ -152,7 +165,8 @@ class _Dispatch:
         """The letter after a failed attempt, and how long to wait before the next; None when that is not for this call."""
         now, reason = self.clock.now(), self.secrets.redact(fault.reason)
         wait = backoff(n, self.clock) if fault.after_seconds is None else fault.after_seconds
-        if fault.retry == "never" or now - letter.age_from >= MAX_AGE:
+        is_old = now - letter.age_from >= MAX_AGE and letter.rows[-1]["attempt"] >= MIN_ATTEMPTS
+        if fault.retry == "never" or is_old:
             self.done.given_up[channel.title] = reason
             return self._record(letter, "dead", now, reason), None
         is_soon = fault.retry == "soon" and n + 1 < MAX_TRIES and now + timedelta(seconds=wait) < self.until
@@ -160,16 +174,7 @@ class _Dispatch:
         return self._record(letter, "failed", later, reason), wait if is_soon else None
 
     def _record(self, letter: _Letter, status: str, not_before: datetime, error: str | None) -> _Letter:
-        now = self.clock.now()
-        rows = [
-            {
-                "monitor": self.config.monitor, "run_id": self.run_id, "computed_at": now, "notification_id": row["notification_id"],
-                "channel": row["channel"], "position": row["position"], "status": status, "attempt": int(row["attempt"]) + 1,
-                "not_before": not_before, "held_until": row["held_until"], "severity": row["severity"], "n_alerts": row["n_alerts"],
-                "payload": None, "error": error, "created_at": row["created_at"],
-            }
-            for row in letter.rows
-        ]  # fmt: skip
+        rows = [self._booked(row, status, not_before, error) for row in letter.rows]
         about = [[row["notification_id"], row["attempt"], status] for row in rows]
         told = self._loss(letter, error or "") if status == "dead" else {}
         told[NOTIFICATIONS] = [*rows, *told.get(NOTIFICATIONS, [])]
@@ -177,6 +182,15 @@ class _Dispatch:
         return replace(
             letter, rows=tuple({**row, "payload": old["payload"]} for row, old in zip(rows, letter.rows, strict=True))
         )
+
+    def _booked(self, row: Row, status: str, not_before: datetime, error: str | None) -> Row:
+        """One more attempt at a message, as a row."""
+        return {
+            "monitor": self.config.monitor, "run_id": self.run_id, "computed_at": self.clock.now(),
+            "notification_id": row["notification_id"], "channel": row["channel"], "position": row["position"], "status": status,
+            "attempt": int(row["attempt"]) + 1, "not_before": not_before, "held_until": row["held_until"],
+            "severity": row["severity"], "n_alerts": row["n_alerts"], "payload": None, "error": error, "created_at": row["created_at"],
+        }  # fmt: skip
 
     def _loss(self, letter: _Letter, reason: str) -> dict[Table, list[Row]]:
         """That a message is given up is news itself, committed with it: rows for the other channels."""

@@ -12,8 +12,10 @@ from bq_monitor.alerts.life import Alert, Look
 from bq_monitor.alerts.news import News, news_of
 from bq_monitor.alerts.outbox import Dispatched, dispatch
 from bq_monitor.alerts.rules import AlertKey
+from bq_monitor.alerts.secrets import Secrets
 from bq_monitor.config import MonitorConfig
 from bq_monitor.errors import BudgetError
+from bq_monitor.reference import load_references
 from bq_monitor.timegrid import Span
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Terms, Warehouse
@@ -23,9 +25,10 @@ SECONDS = 120.0
 """What is said of a run has so long, whatever the run itself had left."""
 
 
-def after_success(alerts: Mapping[AlertKey, Alert], now: datetime) -> Look:
-    """A run that ended well ends the alerts about runs that did not."""
-    return run_look(now, clean=[key for key in (RUN_FAILED, BUDGET, OVERDUE) if key in alerts and alerts[key].is_open])
+def after_success(alerts: Mapping[AlertKey, Alert], now: datetime, *, is_behind: bool = False) -> Look:
+    """A run that ended well ends the alerts about runs that did not; `overdue` only when nothing is left to do."""
+    over = (RUN_FAILED, BUDGET) if is_behind else (RUN_FAILED, BUDGET, OVERDUE)
+    return run_look(now, clean=[key for key in over if key in alerts and alerts[key].is_open])
 
 
 def tell(warehouse: Warehouse, config: MonitorConfig, look: Look, run_id: str) -> News:
@@ -40,7 +43,8 @@ def report_failure(warehouse: Warehouse, config: MonitorConfig, error: BaseExcep
     """Tell that a run failed: an alert that the next run that ends well resolves."""
     warehouse.begin(Terms(SECONDS, None, {"monitor": config.monitor}))
     key = BUDGET if isinstance(error, BudgetError) else RUN_FAILED
-    tell(warehouse, config, run_look(datetime.now(UTC), {key: str(error) or type(error).__name__}), run_id)
+    text = Secrets.of(config).redact(str(error)) or type(error).__name__
+    tell(warehouse, config, run_look(datetime.now(UTC), {key: text}), run_id)
     deliver(warehouse, config, run_id)
 
 
@@ -49,9 +53,9 @@ def deliver(warehouse: Warehouse, config: MonitorConfig, run_id: str) -> Dispatc
     done = Dispatched()
     if not config.alerts.channels:
         return done
-    warehouse.begin(Terms(SECONDS, None, {"monitor": config.monitor}))
     while True:
         known = set(done.given_up)
+        warehouse.begin(Terms(SECONDS, None, {"monitor": config.monitor}))
         done += dispatch(warehouse, config, run_id)
         if set(done.given_up) == known:  # nobody is left who has not heard of it
             break
@@ -66,7 +70,6 @@ def heartbeat(config: MonitorConfig) -> str | None:
     beat = config.alerts.heartbeat
     if beat is None:
         return None
-    from bq_monitor.alerts.secrets import Secrets
     from bq_monitor.alerts.senders.base import Undelivered
     from bq_monitor.alerts.senders.http import Route, check, get
 
@@ -99,6 +102,11 @@ def overdue_since(config: MonitorConfig, judged_to: datetime | None, now: dateti
     return ends[0].end if ends else None
 
 
+def _captured_at(warehouse: Warehouse, config: MonitorConfig) -> datetime | None:
+    """When the first reference was captured: from then on a monitor could run."""
+    return min((reference.captured_at for reference in load_references(warehouse, config.monitor)), default=None)
+
+
 def check_overdue(warehouse: Warehouse, config: MonitorConfig, now: datetime | None = None) -> datetime | None:
     """See whether a monitor's runs come at all, and tell when they do not; since when they are missing.
 
@@ -107,7 +115,7 @@ def check_overdue(warehouse: Warehouse, config: MonitorConfig, now: datetime | N
     moment = now or datetime.now(UTC)
     (row,) = warehouse.query(statements.progress(warehouse, config.monitor, ""))
     judged_to: datetime | None = row["watermark"] and row["watermark"].astimezone(UTC)
-    since = overdue_since(config, judged_to or config.window.start_moment(), moment)
+    since = overdue_since(config, judged_to or config.window.start_moment() or _captured_at(warehouse, config), moment)
     if since is None:
         return None
     run_id = uuid.uuid4().hex

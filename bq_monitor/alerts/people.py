@@ -142,8 +142,8 @@ def _do(
 ) -> list[Listed]:
     now = datetime.now(UTC)
     before = read_alerts(warehouse, config.monitor)
-    chosen = [_find(config, before.values(), text) for text in dict.fromkeys(ids)]
-    made = tuple(replace(said(alert), actor=word.who, note=word.why) for alert in chosen)
+    chosen = {alert.key: alert for alert in (_find(config, before.values(), text) for text in ids)}
+    made = tuple(replace(said(alert), actor=word.who, note=word.why) for alert in chosen.values())
     news = News(config, before, made)
     warehouse.commit(news.rows("by hand", now), key=f"news-{news.identity}-{now:%Y%m%d%H%M%S%f}")
     return [Listed(alert_id(config.monitor, t.alert.key), t.alert, now) for t in made]

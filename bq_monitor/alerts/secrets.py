@@ -6,10 +6,13 @@ import os
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote, quote_plus, unquote
 
 from bq_monitor.errors import InputError
+
+if TYPE_CHECKING:
+    from bq_monitor.config import MonitorConfig
 
 SHOWN = "***"
 MIN_LENGTH = 6
@@ -17,6 +20,22 @@ MIN_LENGTH = 6
 _MIN_PART = 16
 _ENV = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
 _MANAGED = re.compile(r"secret:(projects/[\w-]+/secrets/[\w-]+)(/versions/(?:latest|\d+))?", re.ASCII)
+
+
+def references_of(config: MonitorConfig) -> list[tuple[str, tuple[str, ...]]]:
+    """Where the secrets of a monitor are kept, by who needs them."""
+    found = [(f"alerts.channels: {channel.title}", channel.references) for channel in config.alerts.channels]
+    found += [(f"actions: {action.title}", action.references) for action in config.actions]
+    return found + ([("alerts.heartbeat", (config.alerts.heartbeat.url,))] if config.alerts.heartbeat else [])
+
+
+def environment_of(config: MonitorConfig) -> list[str]:
+    """The variables of the environment that hold secrets of a monitor, whether they are set or not."""
+    listed = [reference for _, references in references_of(config) for reference in references]
+    listed += [
+        c.reference(what) for c in config.alerts.channels if c.type == "email" for what in ("username", "password")
+    ]
+    return [reference.removeprefix("env:") for reference in listed if reference.startswith("env:")]
 
 
 class Secret:
@@ -57,6 +76,15 @@ class Secrets:
         self._known: dict[str, Secret] = {}
         self._forms: dict[str, None] = {}
 
+    @classmethod
+    def of(cls, config: MonitorConfig) -> Secrets:
+        """The secrets of a monitor: what the environment holds of them is known, and hidden, before it is asked for."""
+        made = cls()
+        for name in environment_of(config):
+            if value := os.environ.get(name):
+                made.remember(value)
+        return made
+
     def __repr__(self) -> str:
         return f"Secrets({len(self._known)} known)"
 
@@ -75,6 +103,10 @@ class Secrets:
         """Wrap a value and take it out of texts from now on."""
         self._forms.update(dict.fromkeys(form for form in _forms(value) if len(form) >= MIN_LENGTH))
         return Secret(value)
+
+    def holds(self, text: str) -> bool:
+        """Whether a secret stands in a text."""
+        return self.redact(text) != text
 
     def google_token(self) -> Secret:
         """An access token for Google's interfaces, taken out of texts as well."""

@@ -52,13 +52,13 @@ def parse_clock(value: object) -> time:
 
 def _link(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s<>\"'|]+", value):
-        raise ValueError(f"not a link; got {value!r}; allowed: a URL that begins with https://")
+        raise ValueError("not a link; allowed: a URL that begins with https://")
     return value
 
 
 def _topic(value: str) -> str:
     if not _TOPIC.fullmatch(value):
-        raise ValueError(f"not a topic; got {value!r}; allowed: projects/PROJECT/topics/TOPIC")
+        raise ValueError("not a topic; allowed: projects/PROJECT/topics/TOPIC")
     return value
 
 
@@ -102,7 +102,7 @@ class Channel(Section):
         if odd := [
             to for to in (*self.to, *filter(None, [self.sender])) if not re.fullmatch(r"[^@\s,<>]+@[^@\s,<>]+", to)
         ]:
-            raise ValueError(f"not an address; got {odd[0]!r}; allowed: name@example.com")
+            raise ValueError("not an address; allowed: name@example.com")
         return self
 
     @property
@@ -180,6 +180,10 @@ class Override(Section):
     def _says_of_what(self) -> Override:
         if not self.model_fields_set - {"severity"}:
             raise ValueError("fits everything; name a kind, feature, segment or measure")
+        if self.kind in OF_RUNS:
+            raise ValueError(
+                f"kind: got {self.kind}; alerts about the monitor itself are critical; give the channel another min_severity"
+            )
         return self
 
 
@@ -197,7 +201,7 @@ def _windows(value: object) -> object:
 
 def _callable(value: str) -> str:
     if not _CALLABLE.fullmatch(value):
-        raise ValueError(f"not a function; got {value!r}; allowed: module:function")
+        raise ValueError("not a function; allowed: module:function")
     return value
 
 

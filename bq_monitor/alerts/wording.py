@@ -47,12 +47,12 @@ _BY_CARRIER = {
 def item_of(transition: Transition, config: MonitorConfig) -> Item:
     """What is told of an event."""
     alert, key = transition.alert, transition.alert.key
-    is_run = key.stream == "runs"
+    is_run, zone = key.stream == "runs", config.window.timezone
     said = f" (closed by {transition.actor}: {transition.note})" if transition.event == "closed" else ""
     return Item(
         event_id(config.monitor, transition), alert_id(config.monitor, key), _NEWS.get(transition.event, transition.event),  # type: ignore[arg-type]
-        key.kind, alert.severity, summary(key), alert.message + said, recommendation(alert), alert.since,
-        None if is_run else alert.window.start, None if is_run else alert.window.end, alert.n_windows,
+        key.kind, alert.severity, summary(key), alert.message + said, recommendation(alert), alert.since.astimezone(zone),
+        None if is_run else alert.window.start.astimezone(zone), None if is_run else alert.window.end.astimezone(zone), alert.n_windows,
         key.feature, key.segment, key.baseline, key.measure, alert.sure, None if is_run else rows_of(alert, config), alert.carrier,
     )  # fmt: skip
 

@@ -30,7 +30,7 @@ from bq_monitor.cli.shown import (
     progress_bar,
     write,
 )
-from bq_monitor.errors import BqMonitorError
+from bq_monitor.errors import BqMonitorError, said
 
 if TYPE_CHECKING:
     from bq_monitor.comparison.compare import Comparison
@@ -53,7 +53,7 @@ def main() -> NoReturn:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except BqMonitorError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {said(error)}", file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -240,8 +240,8 @@ def run(config: Sequence[str], as_of: str | None, start: str | None, end: str | 
                 if not as_json:
                     _print_run(outcome)
         except BqMonitorError as error:  # the others of a fleet still run
-            print(f"error: {error}", file=sys.stderr)
-            printed.append({"monitor": monitor.monitor, "error": str(error)})
+            print(f"error: {said(error)}", file=sys.stderr)
+            printed.append({"monitor": monitor.monitor, "error": said(error)})
             codes.append(error.exit_code)
     if as_json:
         print_json(printed)

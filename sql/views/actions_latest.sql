@@ -17,6 +17,6 @@ SELECT
 FROM {{ table("actions") }} AS a
 WHERE TRUE
 QUALIFY ROW_NUMBER() OVER (
-  PARTITION BY a.action_id
-  ORDER BY a.status = 'pending', a.status = 'started', a.computed_at DESC, a.run_id DESC
+  PARTITION BY a.monitor, a.action_id
+  ORDER BY a.status = 'pending', a.status = 'started', a.status = 'interrupted', a.computed_at DESC, a.run_id DESC
 ) = 1

@@ -45,7 +45,7 @@ LEFT JOIN (
   FROM (
     SELECT e.alert_id AS alert_id, e.event_id AS event_id, MIN(e.computed_at) AS computed_at
     FROM {{ table("alert_events") }} AS e
-    WHERE e.notify
+    WHERE e.notify AND e.event != 'resolved'
     GROUP BY e.alert_id, e.event_id
   ) AS once
   GROUP BY once.alert_id

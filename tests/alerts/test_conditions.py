@@ -199,6 +199,21 @@ def test_concept_drift(shift: str, concept: str, condition: str, severity: str |
     assert [event.severity for event in found.events.values()] == ([severity] if severity else [])
 
 
+@pytest.mark.parametrize(
+    ("changes", "condition"),
+    [
+        ({"p_value": 0.04}, "doubtful"),
+        ({"p_value": 0.6}, "clean"),
+        ({"p_value": None}, "clean"),
+        ({"rule": None}, "unknown"),
+    ],
+)
+def test_a_number_beyond_its_limit_by_chance_is_not_clean(changes: Any, condition: str) -> None:
+    """It holds its limit only because it is not sure; without a limit nothing is known of the alert."""
+    found = answered(replace(scored("accuracy", "ok"), **changes))
+    assert of_kind(found, "performance") == condition
+
+
 def test_a_provisional_window_says_nothing_of_what_rests_on_outcomes() -> None:
     """Neither that it fires nor that it is unknown: an alert of a mature window stays as it is; what needs no outcome is told."""
     early = [scored("auc", status, provisional=True) for status in ("drift", "ok", "not_evaluated")]

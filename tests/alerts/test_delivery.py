@@ -187,6 +187,31 @@ def test_what_waits_is_sent_before_what_was_written_since(kind: str, desk: Desks
         assert made.heard(receivers.ids(kind)) == [("opened", "retrain"), ("resolved", "retrain")]
 
 
+def test_no_channel_starves_behind_a_slow_one(desk: Desks) -> None:
+    """One that asks for most of a call's time gets its share of it; those after it are served in the same call."""
+    asking = [Fault(429, headers={"Retry-After": "25"})] * 4
+    with desk(["slack", "teams", "webhook"], slack=asking, teams=list(asking)) as (made, receivers):
+        made.say("opened")
+        assert made.send().n_sent == 1
+        assert [len(receivers.ids(kind)) for kind in ("slack", "teams", "webhook")] == [0, 0, 1]
+        assert len(receivers.http["teams"].requests) > 0
+
+
+def test_a_channel_that_is_gone_gives_its_messages_up(desk: Desks, tmp_path: Path) -> None:
+    """What waited for one that is configured no more is dead, and is not sent when the name comes back."""
+    with desk(["slack", "webhook"], slack=[DOWN] * outbox.MAX_TRIES) as (made, receivers):
+        both = made.config
+        made.say("opened")
+        made.send()
+        made.config = make_config(tmp_path, alerts={"channels": receivers.channels[1:]})
+        made.send()
+        assert made.statuses("slack")[0][0] == "dead"
+        made.config = both
+        made.time.forward(hours=1)
+        made.send()
+        assert receivers.ids("slack") == []
+
+
 def test_a_service_that_asks_for_an_hour_gets_it(desk: Desks) -> None:
     """A `Retry-After` beyond what a call may take is kept by the calls after it; other channels do not wait."""
     script = [Fault(503, headers={"Retry-After": "3600"})]
@@ -391,8 +416,8 @@ def test_a_digest_that_fails_is_the_same_when_it_comes(desk: Desks, tmp_path: Pa
     with desk(["slack"], slack=failing("slack", outbox.MAX_TRIES + 1)) as (made, receivers):
         slack = {**receivers.channels[0], "digest": "09:00"}
         made.config = make_config(tmp_path, alerts={"channels": [slack]})
-        made.say("opened", name="first", severity="critical")
-        made.say("opened", name="second")
+        made.say("opened", name="first", severity="warning")
+        made.say("opened", name="second", severity="warning")
         assert (made.send().n_waiting, receivers.http["slack"].requests) == (1, [])
         at(made, 9, day=5)
         assert (made.send().n_sent, receivers.once("slack")) == (0, [])

@@ -121,6 +121,34 @@ def test_a_quarter_of_a_year_is_long_enough(every: str, needed: int) -> None:
     assert Policy(NOW, grid).needed(replace(back, n_reopened=0)) == 3
 
 
+def test_a_snooze_outlasts_an_end_within_it() -> None:
+    """That it is over is told; that it comes back while the snooze lasts is not."""
+    snoozed = {AMOUNT: replace(live("f")[-1].alert, snoozed_until=NOW)}
+    made = advance(snoozed, looks("cccf", first=2), policy(NOW - timedelta(hours=1)))
+    assert [(t.event, t.notify) for t in made] == [
+        ("clean", False),
+        ("clean", False),
+        ("resolved", True),
+        ("reopened", False),
+    ]
+
+
+def test_an_end_by_hand_is_not_undone_by_the_window_it_was_made_for() -> None:
+    """Late rows judge that window again: only a later one reopens."""
+    closed = {AMOUNT: replace(live("f")[-1].alert, is_open=False, condition="clean")}
+    assert advance(closed, looks("f"), policy()) == []
+    assert told(advance(closed, looks("f", first=2), policy())) == ["reopened"]
+
+
+def test_what_stood_long_ago_is_told_to_nobody() -> None:
+    """While newer windows are due nothing is told; then what still stands is, and of what is over nothing."""
+    behind = replace(policy(remind_every=7), is_behind=True)
+    past = advance({}, looks("f" * 20), behind)
+    assert told(past) == []
+    assert told(advance(after(past), looks("fff", first=21), policy(remind_every=7))) == ["reminded"]
+    assert told(advance(after(past), looks("ccc", first=21), policy())) == []
+
+
 @pytest.mark.parametrize(("n_days", "event"), [(SOON_WINDOWS, "reopened"), (SOON_WINDOWS + 1, "opened")])
 def test_one_that_comes_back_late_is_a_new_one(n_days: int, event: str) -> None:
     """Soon is within so many windows of the schedule, however many of them showed anything."""

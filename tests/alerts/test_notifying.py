@@ -237,3 +237,11 @@ def test_the_row_says_until_when_it_waits() -> None:
         ("slack", until, until),
         ("webhook", NOW, None),
     ]
+
+
+def test_an_incident_of_deliveries_ends_though_the_channel_itself_is_lost() -> None:
+    """PagerDuty never hears of its own failure, so its incident about the others does not wait for that."""
+    own = made_alert("delivery", None, measure="pagerduty", severity="critical")
+    other = made_alert("delivery", None, measure="slack", severity="critical")
+    (message,) = messages(rows(telling("pagerduty"), happened("resolved", other), standing={own.key: own}), "pagerduty")
+    assert message.is_resolved

@@ -156,8 +156,8 @@ def test_its_numbers_are_those_of_the_program() -> None:
     assert f"within {life.SOON_WINDOWS} windows is `reopened`" in PAGE
     assert f"{life.LONGER} times as many clean windows" in " ".join(PAGE.split())
     assert f"{life.LONGER_DAYS} days, at least {life.LEAST_LONGER} times" in " ".join(PAGE.split())
-    assert (outbox.MAX_TRIES, outbox.MAX_AGE.days, notifying.MAX_ITEMS) == (4, 3, 500)
-    for said in ("tried four times", "three days", "up to 500 in a message"):
+    assert (outbox.MAX_TRIES, outbox.MAX_AGE.days, outbox.MIN_ATTEMPTS, notifying.MAX_ITEMS) == (4, 3, 12, 500)
+    for said in ("tried four times", "three days and in twelve attempts", "up to 500 in a message"):
         assert said in " ".join(PAGE.split())
 
 

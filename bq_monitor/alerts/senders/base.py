@@ -26,15 +26,19 @@ class Undelivered(BqMonitorError):  # noqa: N818 - what it says is what happened
         reason: *place: what is wrong; what to do*.
         retry: whether another attempt makes sense, and when.
         after_seconds: how long the service asked to be left alone; None where it did not say.
+        was_refused: whether the service surely did nothing with it, and may take it soon.
     """
 
     exit_code = 4
 
-    def __init__(self, reason: str, *, retry: Retry, after_seconds: float | None = None) -> None:
+    def __init__(
+        self, reason: str, *, retry: Retry, after_seconds: float | None = None, was_refused: bool = False
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry = retry
         self.after_seconds = after_seconds
+        self.was_refused = was_refused
 
 
 class Sender(Protocol):
@@ -62,7 +66,12 @@ def refusal(place: str, host: str, response: Response, redact: Callable[[str], s
         return Undelivered(text, retry="later")
     text = f"{place}: {host} answered {status}{said}"
     if status in _SOON or status >= 500:
-        return Undelivered(f"{text}. It is tried again", retry="soon", after_seconds=retry_after(response.headers))
+        return Undelivered(
+            f"{text}. It is tried again",
+            retry="soon",
+            after_seconds=retry_after(response.headers),
+            was_refused=status in (429, 503),
+        )
     if status in _LATER or status < 300:
         return Undelivered(f"{text}. Check the channel's address, key and rights", retry="later")
     return Undelivered(f"{text}. It does not want this message", retry="never")

@@ -109,8 +109,9 @@ class EmailSender(ChannelSender):
         """Who does not get it; that some do get it is said, since another attempt would tell them again."""
         answers: dict[str, Any] = error.recipients
         listed = "; ".join(f"{to} ({code} {self._said(text)})" for to, (code, text) in sorted(answers.items()))
-        others = "the others have it" if len(answers) < len(self.channel.to) else "nobody has it"
-        retry = "never" if all(code >= 500 for code, _ in answers.values()) else "soon"
+        is_part = len(answers) < len(self.channel.to)
+        others = "the others have it" if is_part else "nobody has it"
+        retry = "never" if is_part or all(code >= 500 for code, _ in answers.values()) else "soon"
         return Undelivered(f"{self._where}: recipients are refused: {listed}; {others}", retry=retry)  # type: ignore[arg-type]
 
     def _said(self, text: bytes | str) -> str:
