@@ -21,7 +21,7 @@ def setup_statements(warehouse: Names) -> list[Statement]:
     statements = [_create_table(table, warehouse) for table in TABLES]
     statements += [_create_view(view, warehouse) for view in VIEWS]
     if warehouse.dialect == "duckdb":
-        statements += [comment for entity in (*TABLES, *VIEWS) for comment in _comments(entity)]
+        statements += [_comment(entity) for entity in (*TABLES, *VIEWS)]
     return statements
 
 
@@ -46,27 +46,15 @@ def _create_view(view: View, warehouse: Names) -> Statement:
     return Statement(f"views/{view.name}", sql)
 
 
-def _comments(entity: Table | View) -> list[Statement]:
+def _comment(entity: Table | View) -> Statement:
     columns = (
         {column.name: column.description for column in entity.columns} if isinstance(entity, Table) else entity.columns
     )
     what = "TABLE" if isinstance(entity, Table) else "VIEW"
     described = [(what, f'"{entity.name}"', entity.description)]
     described += [("COLUMN", f'"{entity.name}"."{name}"', text) for name, text in columns.items()]
-    return [
-        Statement(
-            "tables/comment",
-            render(
-                "tables/comment",
-                "duckdb",
-                what=kind,
-                name=name,
-                description=text,
-                string=lambda text: _string(text, "duckdb"),
-            ),
-        )
-        for kind, name, text in described
-    ]
+    sql = render("tables/comment", "duckdb", described=described, string=lambda text: _string(text, "duckdb"))
+    return Statement("tables/comment", sql)
 
 
 def _name(name: str, warehouse: Names) -> str:
