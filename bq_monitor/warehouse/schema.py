@@ -388,12 +388,12 @@ TABLES = (
     REFERENCE_HISTOGRAMS, PRODUCTION_HISTOGRAMS, OUTCOME_HISTOGRAMS, ARRIVALS, DRIFT_RESULTS, PERFORMANCE_RESULTS,
     QUALITY_RESULTS, ALERT_EVENTS, NOTIFICATIONS, ACTIONS, RUNS,
 )  # fmt: skip
-_ALL = {column.name: column.description for table in TABLES for column in table.columns}
 
 
-def _view(name: str, description: str, columns: str, **own: str) -> View:
-    """A view whose columns are named like table columns take their description from there."""
-    return View(name, description, {column: own.get(column) or _ALL[column] for column in columns.split()})
+def _view(name: str, of: tuple[Table, ...], description: str, columns: str, **own: str) -> View:
+    """A view over tables: columns that are named as there are described as there."""
+    there = {column.name: column.description for table in reversed(of) for column in table.columns}
+    return View(name, description, {column: own.get(column) or there[column] for column in columns.split()})
 
 
 _ALERT = {
@@ -415,6 +415,7 @@ VIEWS = (
     _latest("performance_latest", PERFORMANCE_RESULTS, "The newest judgement of each window's answers, by segment."),
     _view(
         "performance_timeline",
+        (PERFORMANCE_RESULTS,),
         "How good the answers were over time: realised beside estimated and observed, with intervals.",
         "monitor model_version segment basis metric window_start window_end is_provisional status value lower upper "
         "reference_value n_rows n_labelled rule explanation",
@@ -425,13 +426,15 @@ VIEWS = (
     _latest("drift_latest", DRIFT_RESULTS, "The newest verdict of each window, segment, feature and baseline."),
     _view(
         "drift_timeline",
+        (DRIFT_RESULTS,),
         "The deciding metric of every feature over time, with its threshold, noise floor and bounds.",
-        "monitor model_version feature segment baseline window_start window_end status "
-        "metric value threshold noise_floor lower upper drift_score n_current",
+        "monitor model_version feature role kind segment baseline window_start window_end status reason "
+        "metric value threshold noise_floor lower upper drift_score p_adjusted n_baseline n_current explanation trend_crosses_at",
         value="Observed value of the deciding metric.",
     ),
     _view(
         "feature_histograms",
+        (PRODUCTION_HISTOGRAMS,),
         "Reference beside production, per granule and bucket.",
         "monitor model_version reference_id scan_definition_id feature segment granule bucket bucket_name lower upper "
         "reference_n reference_share production_n production_share",
@@ -442,6 +445,7 @@ VIEWS = (
     ),
     _view(
         "bucket_contributions",
+        (DRIFT_RESULTS,),
         "How much each bucket of a feature adds to its PSI in each window.",
         "monitor model_version window_start window_end segment feature baseline status bucket baseline_share current_share psi_contribution",
         bucket="Label, interval or special name of the coarse bucket.", baseline_share="Share in the baseline, 0..1.",
@@ -449,6 +453,7 @@ VIEWS = (
     ),
     _view(
         "alerts",
+        (ALERT_EVENTS,),
         "Where every alert stands that there ever was.",
         "monitor alert_id status is_unknown event kind severity message measure feature segment baseline model_version since "
         "window_start window_end n_windows n_clean n_reopened told_end sure carrier acknowledged_by note snoozed_until computed_at run_id",
@@ -456,6 +461,7 @@ VIEWS = (
     ),
     _view(
         "open_alerts",
+        (ALERT_EVENTS,),
         "The alerts that stand: neither clean windows nor a person has ended them.",
         "monitor alert_id status is_unknown kind severity message measure feature segment baseline model_version since window_start window_end "
         "n_windows sure carrier acknowledged_by note snoozed_until computed_at run_id",
@@ -463,6 +469,7 @@ VIEWS = (
     ),
     _view(
         "notifications_latest",
+        (NOTIFICATIONS,),
         "How each notification stands: sent, still to be sent, or given up.",
         "monitor notification_id channel position status attempt not_before held_until severity n_alerts payload error created_at computed_at run_id",
         status="pending, sent, failed (is tried again) or dead (given up).",
@@ -470,6 +477,7 @@ VIEWS = (
     _latest("actions_latest", ACTIONS, "How each action stands."),
     _view(
         "model_health",
+        (DRIFT_RESULTS,),
         "Health of each monitor in its newest judged window, by model version.",
         "monitor model_version window_start window_end n_features n_ok n_drift n_not_evaluated share_drifted "
         "features_health prediction_health performance_health concept_health quality_health health computed_at",
@@ -484,6 +492,7 @@ VIEWS = (
     ),
     _view(
         "run_costs",
+        (RUNS,),
         "What each run cost.",
         "monitor run_id started_at finished_at as_of is_backfill n_windows n_windows_left n_granules_counted "
         "bytes_processed bytes_billed cost slot_ms duration_seconds month_to_date_cost",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -116,6 +116,11 @@ def month_cost(names: Names, monitor: str, month_start: datetime) -> Statement:
     return _read(
         names, "month_cost", {"monitor": Param("STRING", monitor), "month_start": Param("TIMESTAMP", month_start)}
     )
+
+
+def show(names: Names, name: str, params: Mapping[str, Param], **context: object) -> Statement:
+    """A statement of `sql/show/`: what is read for people's eyes, never by a run."""
+    return Statement(f"show/{name}", render(f"show/{name}", names.dialect, table=names.table, **context), params)
 
 
 def partitions(relation: Relation) -> Statement:

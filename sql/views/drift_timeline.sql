@@ -4,11 +4,14 @@ SELECT
   d.monitor AS monitor,
   d.model_version AS model_version,
   d.feature AS feature,
+  d.role AS role,
+  d.kind AS kind,
   d.segment AS segment,
   d.baseline AS baseline,
   d.window_start AS window_start,
   d.window_end AS window_end,
   d.status AS status,
+  d.reason AS reason,
   d.metric AS metric,
   CASE d.metric
     WHEN 'psi' THEN d.psi
@@ -21,5 +24,9 @@ SELECT
   d.lower AS lower,
   d.upper AS upper,
   d.drift_score AS drift_score,
-  d.n_current AS n_current
+  d.p_adjusted AS p_adjusted,
+  d.n_baseline AS n_baseline,
+  d.n_current AS n_current,
+  d.explanation AS explanation,
+  d.trend_crosses_at AS trend_crosses_at
 FROM {{ table("drift_latest") }} AS d

@@ -16,6 +16,8 @@ from bq_monitor.freeze import Planned, labels_statement, quantiles_statement
 from bq_monitor.listing import monitor_statements
 from bq_monitor.measure.histogram import Buckets, Kind
 from bq_monitor.outcomes import Scheme, answers_scan, arrivals_statement, joint_scan, outcomes_of
+from bq_monitor.report import views
+from bq_monitor.report.prometheus import gauge_statements, health_statement, standing_statements
 from bq_monitor.resources import resource
 from bq_monitor.scan import Scan, TimeRange, counted
 from bq_monitor.sections import Feature
@@ -104,7 +106,21 @@ def own_statements() -> list[Statement]:
         statements.performance_keys(names, "m", NOW), statements.volumes(names, "m", NOW, NOW),
         statements.history(names, "m", NOW, NOW), statements.days(names, "m", "d", *span),
         statements.alerts(names, "m"), statements.outbox(names, "m", NOW), statements.actions(names, "m", NOW),
-        *(statements.insert(names, table, []) for table in TABLES),
+        *(statements.insert(names, table, []) for table in TABLES), *shown_statements(),
+    ]  # fmt: skip
+
+
+def shown_statements() -> list[Statement]:
+    """What the report and the dashboard read."""
+    names, day = Names(), views.Stretch(NOW, NOW)
+    scope = {"monitor": "m", "segment": "all", "baseline": "training"}
+    return [
+        views.fleet(names), views.scopes(names, "m"), views.rows(names, "drift_timeline", scope, ["window_end"], day),
+        views.rows(names, "drift_latest", {"monitor": "m", "window_end": NOW}, ["feature"]),
+        *(views.rows(names, name, {"monitor": "m"}, ["window_end"], day) for name in ("performance_latest", "quality_latest", "alert_events")),
+        views.rows(names, "alerts", {}, ["since"]), views.rows(names, "run_costs", {}, ["started_at"], day, "started_at"),
+        health_statement(names), *standing_statements(names, ["m"]).values(),
+        *gauge_statements(names, ["m"], NOW, NOW, every_segment=False).values(),
     ]  # fmt: skip
 
 

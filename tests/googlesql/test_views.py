@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from bq_monitor.report import views as shown
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Dialect, Param, Row, Statement
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
@@ -276,6 +277,44 @@ def test_a_view_answers_the_same(google: Google, filled: DuckDBWarehouse, name: 
     assert expected
     assert [list(row) for row in actual] == [list(row) for row in expected]
     assert sorted(map(repr, map(plain, actual))) == sorted(map(repr, map(plain, expected)))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        lambda names: shown.fleet(names),
+        lambda names: shown.scopes(names, "m"),
+        lambda names: shown.rows(names, "drift_timeline", {"monitor": "m", "baseline": "training"}, ["window_end", "model_version", "feature"], shown.Stretch(DAY, DAY + timedelta(days=2))),
+        lambda names: shown.rows(names, "run_costs", {}, ["started_at", "run_id"], shown.Stretch(DAY - timedelta(days=1), DAY), "started_at"),
+    ],
+    ids=["fleet", "scopes", "stretch", "runs"],
+)  # fmt: skip
+def test_what_people_are_shown_is_the_same(
+    google: Google, filled: DuckDBWarehouse, statement: Callable[[Any], Statement]
+) -> None:
+    """The reads of the report and the dashboard answer the same rows, in the same order, in both dialects."""
+    asked = statement(Names())
+    expected = google.query(asked.sql, asked.params)
+    actual = filled.query(statement(filled))
+    assert expected
+    assert list(map(plain, actual)) == list(map(plain, expected))
+
+
+def test_a_stretch_is_open_at_its_start(filled: DuckDBWarehouse) -> None:
+    """A window that ends when the stretch begins is not of it; one that ends with it is."""
+    stretch = shown.Stretch(DAY + timedelta(days=1), DAY + timedelta(days=3))
+    found = shown.Views(filled).drift("m", stretch)
+    assert sorted(set(found["window_end"] - DAY)) == [timedelta(days=2), timedelta(days=3)]
+    assert set(found["feature"]) == {"amount", "region", "age"}
+
+
+def test_a_monitor_that_judged_nothing_is_of_the_fleet(filled: DuckDBWarehouse) -> None:
+    """It has a row without health; one that never ran has none."""
+    filled.commit({RUNS: rows_of(RUNS, {"monitor": "new", "run_id": "a", "started_at": DAY})}, key="new")
+    fleet = shown.Views(filled).fleet()
+    assert fleet["monitor"].tolist() == ["m", "new"]
+    assert fleet["health"].isna().tolist() == [False, True]
+    assert fleet["n_open"].tolist() == [2, 0]
 
 
 def plain(row: Row) -> Row:

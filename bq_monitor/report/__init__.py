@@ -1,0 +1,1 @@
+"""What people and scrapers are shown of results: all of it read from the views."""
