@@ -71,20 +71,11 @@ def heartbeat(config: MonitorConfig) -> str | None:
     if beat is None:
         return None
     from bq_monitor.alerts.senders.base import Undelivered
-    from bq_monitor.alerts.senders.http import Route, check, get
+    from bq_monitor.alerts.senders.http import Route, fetch
 
     route = Route("heartbeat", Secrets(), allow_private=beat.allow_private)
     try:
-        url = route.secrets.get(beat.url)
-        answer = get(
-            url,
-            {},
-            allow_private=route.allow_private,
-            timeout_seconds=route.timeout_seconds,
-            secrets=route.secrets,
-            place=route.place,
-        )
-        check(route, url, answer)
+        fetch(route, route.secrets.get(beat.url), {})
     except Undelivered as fault:
         return route.secrets.redact(fault.reason)
     return None

@@ -11,8 +11,9 @@ import pytest
 
 from bq_monitor.alerts.secrets import Secret, Secrets
 from bq_monitor.alerts.senders.addresses import is_allowed
-from bq_monitor.alerts.senders.base import Response
-from bq_monitor.alerts.senders.http import get, post
+from bq_monitor.alerts.senders.base import Response, Undelivered
+from bq_monitor.alerts.senders.deadline import within
+from bq_monitor.alerts.senders.http import Route, fetch, request
 from tests.alerts.receivers import HIDDEN, SECRET_PATH, Fault, receiver
 from tests.alerts.samples import refused
 from tests.alerts.smtp_receiver import make_tls
@@ -28,7 +29,7 @@ PUBLIC = ["8.8.8.8", "2001:4860:4860::8888", "64:ff9b::808:808", "::ffff:8.8.8.8
 
 def ask(url: str, **changes: Any) -> Response:
     said: dict[str, Any] = {"allow_private": True, "timeout_seconds": 5.0, "secrets": Secrets(), **changes}
-    return post(Secret(url), b"{}", {"Webhook-Signature": HIDDEN}, **said)
+    return request(Route("alerts", **said), "POST", Secret(url), {"Webhook-Signature": HIDDEN}, b"{}")
 
 
 @pytest.fixture
@@ -163,5 +164,16 @@ def test_a_header_that_cannot_be_sent_is_not_shown() -> None:
     """A line break in a key is a fault of the set-up."""
     headers = {"Authorization": f"Bearer {HIDDEN}\r\nEvil: 1"}
     with receiver("slack") as running:
-        error = refused(lambda: get(running.url, headers, allow_private=True, timeout_seconds=5.0, secrets=Secrets()))
+        error = refused(lambda: fetch(Route("alerts", Secrets(), allow_private=True), running.url, headers))
     assert (error.retry, running.requests) == ("later", [])
+
+
+def test_what_is_refused_within_stays_refused() -> None:
+    """An error of the work keeps all that it says on its way out of its thread."""
+
+    def work(line: Any) -> None:
+        raise Undelivered("wait", retry="soon", after_seconds=7.0, was_refused=True)
+
+    with pytest.raises(Undelivered) as caught:
+        within(5.0, "alerts", work)
+    assert (caught.value.retry, caught.value.after_seconds, caught.value.was_refused) == ("soon", 7.0, True)

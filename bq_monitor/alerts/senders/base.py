@@ -40,6 +40,12 @@ class Undelivered(BqMonitorError):  # noqa: N818 - what it says is what happened
         self.after_seconds = after_seconds
         self.was_refused = was_refused
 
+    def alone(self) -> Undelivered:
+        """The same, without the errors that led to it: their texts may show secrets."""
+        return Undelivered(
+            self.reason, retry=self.retry, after_seconds=self.after_seconds, was_refused=self.was_refused
+        )
+
 
 class Sender(Protocol):
     """Gives messages to one channel."""

@@ -44,7 +44,7 @@ def _outcome(place: str, work: Work[T], line: Line) -> T | Undelivered:
     try:
         return work(line)
     except Undelivered as error:
-        return Undelivered(error.reason, retry=error.retry, after_seconds=error.after_seconds)
+        return error.alone()
     except Exception as error:
         return _fault(place, error)
     finally:

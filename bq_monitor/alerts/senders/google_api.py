@@ -11,7 +11,7 @@ from bq_monitor.alerts.secrets import Secrets
 from bq_monitor.alerts.senders.addresses import Line
 from bq_monitor.alerts.senders.base import Response, Undelivered
 from bq_monitor.alerts.senders.deadline import within
-from bq_monitor.alerts.senders.http import Route, check, deliver, get
+from bq_monitor.alerts.senders.http import Route, deliver, fetch
 
 PUBSUB = "https://pubsub.googleapis.com/v1"
 SECRET_MANAGER = "https://secretmanager.googleapis.com/v1"  # noqa: S105 - an address
@@ -69,10 +69,7 @@ def access_secret(name: str, *, secrets: Secrets, timeout_seconds: float, place:
 
     url = f"{SECRET_MANAGER}/{name}:access"
     route = Route(place, secrets, allow_private=True, timeout_seconds=timeout_seconds)
-    answer = get(
-        url, _authorisation(secrets), allow_private=True, timeout_seconds=timeout_seconds, secrets=secrets, place=place
-    )
-    payload = _field(check(route, url, answer), "payload")
+    payload = _field(fetch(route, url, _authorisation(secrets)), "payload")
     try:
         return b64decode(payload["data"], validate=True)
     except (TypeError, KeyError, ValueError):

@@ -39,38 +39,6 @@ class _Request:
     body: bytes | None
 
 
-def post(
-    url: Secret | str,
-    body: bytes,
-    headers: Mapping[str, str],
-    *,
-    allow_private: bool,
-    timeout_seconds: float,
-    secrets: Secrets,
-    place: str = "alerts",
-) -> Response:
-    """What the host of `url` answers, whatever its status; at most 64 KB of it.
-
-    Raises:
-        Undelivered: the address is refused, or the host did not answer within `timeout_seconds`. It shows neither
-            path nor query nor headers.
-    """
-    return _request(Route(place, secrets, allow_private, timeout_seconds), "POST", url, headers, body)
-
-
-def get(
-    url: Secret | str,
-    headers: Mapping[str, str],
-    *,
-    allow_private: bool,
-    timeout_seconds: float,
-    secrets: Secrets,
-    place: str = "alerts",
-) -> Response:
-    """As `post`, without a body."""
-    return _request(Route(place, secrets, allow_private, timeout_seconds), "GET", url, headers, None)
-
-
 def deliver(
     route: Route,
     url: Secret | str,
@@ -78,13 +46,17 @@ def deliver(
     headers: Mapping[str, str],
     accepted: Collection[int] = ACCEPTED,
 ) -> Response:
-    """Post JSON; the answer if its status is accepted, else raises `Undelivered` with what was answered."""
-    response = _request(route, "POST", url, {"Content-Type": "application/json", **headers}, body)
-    return check(route, url, response, accepted)
+    """Post JSON; the answer, if its status is accepted. Raises what `request` does, and `Undelivered` with what else was answered."""
+    response = request(route, "POST", url, {"Content-Type": "application/json", **headers}, body)
+    return _accepted(route, url, response, accepted)
 
 
-def check(route: Route, url: Secret | str, response: Response, accepted: Collection[int] = ACCEPTED) -> Response:
-    """The answer if its status is accepted, else raises `Undelivered` with what was answered."""
+def fetch(route: Route, url: Secret | str, headers: Mapping[str, str]) -> Response:
+    """What stands at `url`; raises as `deliver` does."""
+    return _accepted(route, url, request(route, "GET", url, headers, None), ACCEPTED)
+
+
+def _accepted(route: Route, url: Secret | str, response: Response, accepted: Collection[int]) -> Response:
     if response.status not in accepted:
         raise refusal(route.place, host_of(url), response, route.secrets.redact)
     return response
@@ -97,9 +69,15 @@ def host_of(url: Secret | str) -> str:
     return parse_url(url.reveal() if isinstance(url, Secret) else url).host or "nobody"
 
 
-def _request(route: Route, method: str, url: Secret | str, headers: Mapping[str, str], body: bytes | None) -> Response:
-    request = _parse(route.place, method, url, headers, body)
-    return within(route.timeout_seconds, f"{route.place}: {request.host}", lambda line: _exchange(route, request, line))
+def request(route: Route, method: str, url: Secret | str, headers: Mapping[str, str], body: bytes | None) -> Response:
+    """What the host of `url` answers, whatever its status; at most 64 KB of it.
+
+    Raises:
+        Undelivered: the address is refused, or the host did not answer in the route's time. It shows neither path nor
+            query nor headers.
+    """
+    asked = _parse(route.place, method, url, headers, body)
+    return within(route.timeout_seconds, f"{route.place}: {asked.host}", lambda line: _exchange(route, asked, line))
 
 
 def _parse(place: str, method: str, url: Secret | str, headers: Mapping[str, str], body: bytes | None) -> _Request:
