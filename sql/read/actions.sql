@@ -1,5 +1,5 @@
 -- The actions that a monitor has fired since a moment, or has still to.
--- Grain: one row per action_id. Reads: actions_latest. Partition filter: created_at. Parameters: monitor STRING, start TIMESTAMP.
+-- Grain: one row per action_id. Reads: actions_latest, all rows of the monitor. Parameters: monitor STRING, start TIMESTAMP.
 SELECT
   a.run_id AS run_id,
   a.action_id AS action_id,

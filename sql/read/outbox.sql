@@ -1,5 +1,5 @@
 -- What is still to be sent, in the order in which it was written.
--- Grain: one row per notification_id. Reads: notifications_latest. Partition filter: created_at.
+-- Grain: one row per notification_id. Reads: notifications_latest; all rows of the monitor: created_at is looked at after the newest are found.
 -- Parameters: monitor STRING, start TIMESTAMP.
 SELECT
   n.notification_id AS notification_id,

@@ -36,36 +36,36 @@ SELECT
   a.run_id AS run_id
 FROM {{ table("alert_events") }} AS a
 JOIN (
-  SELECT e.event_id AS event_id, MIN(e.computed_at) AS computed_at
+  SELECT e.monitor AS monitor, e.event_id AS event_id, MIN(e.computed_at) AS computed_at
   FROM {{ table("alert_events") }} AS e
-  GROUP BY e.event_id
-) AS written ON written.event_id = a.event_id AND written.computed_at = a.computed_at
+  GROUP BY e.monitor, e.event_id
+) AS written ON written.monitor = a.monitor AND written.event_id = a.event_id AND written.computed_at = a.computed_at
 LEFT JOIN (
-  SELECT once.alert_id AS alert_id, MAX(once.computed_at) AS computed_at
+  SELECT once.monitor AS monitor, once.alert_id AS alert_id, MAX(once.computed_at) AS computed_at
   FROM (
-    SELECT e.alert_id AS alert_id, e.event_id AS event_id, MIN(e.computed_at) AS computed_at
+    SELECT e.monitor AS monitor, e.alert_id AS alert_id, e.event_id AS event_id, MIN(e.computed_at) AS computed_at
     FROM {{ table("alert_events") }} AS e
     WHERE e.notify AND e.event != 'resolved'
-    GROUP BY e.alert_id, e.event_id
+    GROUP BY e.monitor, e.alert_id, e.event_id
   ) AS once
-  GROUP BY once.alert_id
-) AS told ON told.alert_id = a.alert_id
+  GROUP BY once.monitor, once.alert_id
+) AS told ON told.monitor = a.monitor AND told.alert_id = a.alert_id
 LEFT JOIN (
-  SELECT e.alert_id AS alert_id, e.since AS since, e.n_reopened AS n_reopened, e.actor AS actor, e.note AS note
+  SELECT e.monitor AS monitor, e.alert_id AS alert_id, e.since AS since, e.n_reopened AS n_reopened, e.actor AS actor, e.note AS note
   FROM {{ table("alert_events") }} AS e
   WHERE e.event = 'acknowledged'
   QUALIFY ROW_NUMBER() OVER (
-    PARTITION BY e.alert_id, e.since, e.n_reopened ORDER BY e.computed_at DESC, e.event_id DESC
+    PARTITION BY e.monitor, e.alert_id, e.since, e.n_reopened ORDER BY e.computed_at DESC, e.event_id DESC
   ) = 1
-) AS k ON k.alert_id = a.alert_id AND k.since = a.since AND k.n_reopened = a.n_reopened
+) AS k ON k.monitor = a.monitor AND k.alert_id = a.alert_id AND k.since = a.since AND k.n_reopened = a.n_reopened
 LEFT JOIN (
-  SELECT e.alert_id AS alert_id, e.until AS until, e.computed_at AS computed_at
+  SELECT e.monitor AS monitor, e.alert_id AS alert_id, e.until AS until, e.computed_at AS computed_at
   FROM {{ table("alert_events") }} AS e
   WHERE e.event = 'snoozed'
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY e.alert_id ORDER BY e.computed_at DESC, e.event_id DESC) = 1
-) AS s ON s.alert_id = a.alert_id AND s.computed_at >= COALESCE(told.computed_at, s.computed_at)
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY e.monitor, e.alert_id ORDER BY e.computed_at DESC, e.event_id DESC) = 1
+) AS s ON s.monitor = a.monitor AND s.alert_id = a.alert_id AND s.computed_at >= COALESCE(told.computed_at, s.computed_at)
 WHERE a.event NOT IN ('acknowledged', 'snoozed', 'observed')
 QUALIFY ROW_NUMBER() OVER (
-  PARTITION BY a.alert_id
+  PARTITION BY a.monitor, a.alert_id
   ORDER BY a.window_end DESC, a.computed_at DESC, a.n_windows DESC, a.n_clean DESC, a.event_id DESC, a.run_id DESC
 ) = 1

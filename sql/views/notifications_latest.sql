@@ -19,12 +19,12 @@ SELECT
   n.run_id AS run_id
 FROM {{ table("notifications") }} AS n
 JOIN (
-  SELECT p.notification_id AS notification_id, MAX(p.payload) AS payload
+  SELECT p.monitor AS monitor, p.notification_id AS notification_id, MAX(p.payload) AS payload
   FROM {{ table("notifications") }} AS p
-  GROUP BY p.notification_id
-) AS said ON said.notification_id = n.notification_id
+  GROUP BY p.monitor, p.notification_id
+) AS said ON said.monitor = n.monitor AND said.notification_id = n.notification_id
 WHERE TRUE
 QUALIFY ROW_NUMBER() OVER (
-  PARTITION BY n.notification_id
+  PARTITION BY n.monitor, n.notification_id
   ORDER BY n.status = 'sent' DESC, n.status = 'dead' DESC, n.attempt DESC, n.computed_at DESC, n.run_id DESC
 ) = 1
