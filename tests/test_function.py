@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import functions_framework
 import numpy as np
 import pandas as pd
@@ -88,3 +90,64 @@ def test_an_unknown_monitor_is_400(client: FlaskClient, fleet: Path) -> None:
     status, body = post(client, config=str(fleet), monitor="lones")
     assert status == 400
     assert "loans" in body["error"]
+
+
+def ran(fleet: Path) -> int:
+    """How many runs the fleet's warehouse has seen."""
+    with duckdb.connect(str(fleet.parent / "monitor.duckdb"), read_only=True) as connection:
+        return int(connection.execute("SELECT COUNT(*) FROM runs").fetchall()[0][0])
+
+
+def test_metrics_are_off_by_default(client: FlaskClient, fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless it is switched on, the path means nothing: a GET runs what is due, as it does at any path."""
+    monkeypatch.delenv("BQ_MONITOR_METRICS", raising=False)
+    asked = {"config": str(fleet), "monitor": "loans", "as_of": "2026-01-12"}
+    answer = client.get("/metrics", query_string=asked)
+    assert (answer.status_code, answer.get_json()["monitors"][0]["windows"]) == (200, 1)
+    monkeypatch.setenv("BQ_MONITOR_METRICS", "off")
+    assert client.get("/metrics", query_string=asked).is_json
+
+
+def test_metrics_run_nothing_and_tell_the_latest_results(
+    client: FlaskClient, fleet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Switched on, GET /metrics reads gauges of the configured fleet and begins no run; every other call is as before."""
+    monkeypatch.setenv("BQ_MONITOR_METRICS", "on")
+    monkeypatch.setenv("BQ_MONITOR_CONFIG", str(fleet))
+    assert post(client, monitor="loans", as_of="2026-01-12")[1]["monitors"][0]["windows"] == 1
+    before = ran(fleet)
+    answer = client.get("/metrics")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert 'bq_monitor_features{model_version="1",monitor="loans",status="drift"} 1.0' in answer.text
+    accepted = client.get("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
+    assert accepted.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert accepted.text.endswith("# EOF\n")
+    assert ran(fleet) == before
+    once = {"monitor": "loans", "as_of": "2026-01-12"}
+    for answer in (client.post("/metrics", json=once), client.get("/", query_string=once)):  # no scrapes
+        assert answer.get_json()["monitors"][0]["windows"] == 0
+
+
+def test_metrics_of_a_warehouse_that_fails_are_an_answer(
+    client: FlaskClient, fleet: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The scrape succeeds and says that the warehouse is down; why is logged, not told to the scraper."""
+    monkeypatch.setenv("BQ_MONITOR_METRICS", "on")
+    (fleet.parent / "monitor.duckdb").unlink()
+    answer = client.get("/metrics", query_string={"config": str(fleet)})
+    assert answer.status_code == 200
+    samples = [line for line in answer.text.splitlines() if not line.startswith("#")]
+    assert samples == [f'bq_monitor_up{{warehouse="duckdb://{fleet.parent}/monitor.duckdb"}} 0.0']
+    assert "no such database" in caplog.text
+
+
+def test_metrics_without_what_they_need_are_an_error(
+    client: FlaskClient, fleet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that names no configuration is the scraper's fault, a package that lacks ours."""
+    monkeypatch.setenv("BQ_MONITOR_METRICS", "on")
+    monkeypatch.delenv("BQ_MONITOR_CONFIG", raising=False)
+    assert client.get("/metrics").status_code == 400
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    answer = client.get("/metrics", query_string={"config": str(fleet)})
+    assert (answer.status_code, "bq-monitor[prometheus]" in answer.get_json()["error"]) == (500, True)

@@ -15,6 +15,7 @@ import click
 
 from bq_monitor import __version__
 from bq_monitor.cli.alerts import alerts
+from bq_monitor.cli.export import export
 from bq_monitor.cli.shown import (
     BAD_INPUT,
     CLEAN,
@@ -78,6 +79,7 @@ def cli() -> None:
 
 
 cli.add_command(alerts)
+cli.add_command(export)
 
 
 @cli.command()
