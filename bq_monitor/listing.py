@@ -37,9 +37,9 @@ from bq_monitor.warehouse.schema import (
     REFERENCE_HISTOGRAMS,
     RUNS,
     TABLES,
-    VIEWS,
 )
 from bq_monitor.warehouse.setup import setup_statements
+from bq_monitor.warehouse.views import VIEWS
 
 _KIND_TYPES = {
     "numeric": "FLOAT64",

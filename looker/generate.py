@@ -1,4 +1,5 @@
-"""Write `looker/views/*.view.lkml` from the project's own schema: names and descriptions from schema.py, types from the views' SQL.
+"""Write `looker/views/*.view.lkml` from the project's own schema: names and descriptions from bq_monitor/warehouse,
+types from the views' SQL.
 
 Run `python looker/generate.py` after a change of the schema; a test holds that it changes nothing. Needs the package and `lkml`.
 """
@@ -14,11 +15,12 @@ from typing import Any
 import lkml
 
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
-from bq_monitor.warehouse.schema import TABLES, VIEWS
+from bq_monitor.warehouse.schema import TABLES
 from bq_monitor.warehouse.setup import create_tables
+from bq_monitor.warehouse.views import VIEWS
 
 VIEWS_FOLDER = Path(__file__).parent / "views"
-_HEADER = "# Written by looker/generate.py from bq_monitor/warehouse/schema.py. Do not edit: change the schema, or the generator.\n\n"
+_HEADER = "# Written by looker/generate.py from bq_monitor/warehouse/{schema,views}.py. Do not edit: change the schema, or the generator.\n\n"
 _TYPES = {"STRING": "string", "INT64": "number", "FLOAT64": "number", "NUMERIC": "number", "BOOL": "yesno"}
 _TIMEFRAMES = ["raw", "time", "hour", "date", "week", "month", "quarter", "year"]
 _WINDOW = ("monitor", "model_version", "window_start", "window_end")
@@ -305,7 +307,7 @@ def column_types() -> dict[str, dict[str, str]]:
 
 
 def descriptions() -> dict[str, tuple[str, dict[str, str]]]:
-    """What schema.py says of each table and view, and of its columns."""
+    """What our schema says of each table and view, and of its columns."""
     tables = {t.name: (t.description, {c.name: c.description for c in t.columns}) for t in TABLES}
     return tables | {view.name: (view.description, dict(view.columns)) for view in VIEWS}
 

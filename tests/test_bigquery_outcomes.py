@@ -21,7 +21,8 @@ from bq_monitor.results import RunResult
 from bq_monitor.warehouse.base import Terms
 from bq_monitor.warehouse.bigquery import BigQueryWarehouse
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
-from bq_monitor.warehouse.schema import TABLES, VIEWS
+from bq_monitor.warehouse.schema import TABLES
+from bq_monitor.warehouse.views import VIEWS
 from tests.bigquery_lab import LOG, TOLD, Lab, connect
 from tests.test_bigquery_server import assert_same, stored
 

@@ -31,8 +31,9 @@ from bq_monitor.reference import load_references, store_reference
 from bq_monitor.warehouse.base import Param, Row, Statement, Terms, Warehouse
 from bq_monitor.warehouse.bigquery import BigQueryWarehouse
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
-from bq_monitor.warehouse.schema import ALERT_EVENTS, RUNS, TABLES, VIEWS, Table
+from bq_monitor.warehouse.schema import ALERT_EVENTS, RUNS, TABLES, Table
 from bq_monitor.warehouse.setup import create_tables
+from bq_monitor.warehouse.views import VIEWS
 from tests.bigquery_lab import FIRST_DAY, LOG, WEEKLY, Lab, connect, loans
 from tests.bigquery_server.server import Server, serve
 

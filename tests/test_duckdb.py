@@ -16,8 +16,9 @@ from bq_monitor.errors import DeadlineError, InputError, LockedError, TableNotFo
 from bq_monitor.warehouse import open_warehouse
 from bq_monitor.warehouse.base import Param, Statement, Terms
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
-from bq_monitor.warehouse.schema import ALERT_EVENTS, RUNS, TABLES, VIEWS
+from bq_monitor.warehouse.schema import ALERT_EVENTS, RUNS, TABLES
 from bq_monitor.warehouse.setup import create_tables
+from bq_monitor.warehouse.views import VIEWS
 
 HOLD = """
 import sys, duckdb

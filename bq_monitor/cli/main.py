@@ -89,8 +89,9 @@ def init(config: Sequence[str], as_json: bool) -> None:
     """Create the tables and views of the monitors' warehouses. Safe to repeat."""
     from bq_monitor.config_files import load_configs
     from bq_monitor.warehouse import open_warehouse
-    from bq_monitor.warehouse.schema import TABLES, VIEWS
+    from bq_monitor.warehouse.schema import TABLES
     from bq_monitor.warehouse.setup import create_tables
+    from bq_monitor.warehouse.views import VIEWS
 
     urls = sorted({monitor.warehouse for monitor in load_configs(list(config))})
     for url in urls:

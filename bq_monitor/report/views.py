@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bq_monitor.warehouse.base import Param, Statement, Warehouse
-from bq_monitor.warehouse.schema import TABLES, VIEWS
+from bq_monitor.warehouse.schema import TABLES
 from bq_monitor.warehouse.statements import Names, show
+from bq_monitor.warehouse.views import VIEWS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +89,7 @@ class Views:
         self, view: str, equal: Mapping[str, str | datetime], order: Sequence[str], stretch: Stretch | None = None,
         moment: str = "window_end",
     ) -> pd.DataFrame:  # fmt: skip
-        return self._frame(rows(self._warehouse, view, equal, order, stretch, moment), _COLUMNS[view])
+        return self._frame(rows(self._warehouse, view, equal, order, stretch, moment=moment), _COLUMNS[view])
 
     def _frame(self, statement: Statement, columns: Iterable[str]) -> pd.DataFrame:
         import pandas as pd
@@ -110,7 +111,7 @@ def scopes(names: Names, monitor: str) -> Statement:
 
 
 def rows(
-    names: Names, view: str, equal: Mapping[str, str | datetime], order: Sequence[str], stretch: Stretch | None = None,
+    names: Names, view: str, equal: Mapping[str, str | datetime], order: Sequence[str], stretch: Stretch | None = None, *,
     moment: str = "window_end",
 ) -> Statement:  # fmt: skip
     """Rows of a view or table where columns equal values and, with a stretch, whose `moment` lies in it."""

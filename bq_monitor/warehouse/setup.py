@@ -5,9 +5,10 @@ from __future__ import annotations
 from bq_monitor.measure.health import WEIGHTS
 from bq_monitor.warehouse.base import Dialect, Statement, Warehouse
 from bq_monitor.warehouse.render import render
-from bq_monitor.warehouse.schema import TABLES, VIEWS, Table, View
+from bq_monitor.warehouse.schema import TABLES, Table
 from bq_monitor.warehouse.statements import Names
 from bq_monitor.warehouse.types import parse_type
+from bq_monitor.warehouse.views import VIEWS, View
 
 
 def create_tables(warehouse: Warehouse) -> None:

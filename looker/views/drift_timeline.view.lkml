@@ -1,4 +1,4 @@
-# Written by looker/generate.py from bq_monitor/warehouse/schema.py. Do not edit: change the schema, or the generator.
+# Written by looker/generate.py from bq_monitor/warehouse/{schema,views}.py. Do not edit: change the schema, or the generator.
 
 # The deciding metric of every feature over time, with its threshold, noise floor and bounds.
 

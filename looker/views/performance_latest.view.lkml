@@ -1,4 +1,4 @@
-# Written by looker/generate.py from bq_monitor/warehouse/schema.py. Do not edit: change the schema, or the generator.
+# Written by looker/generate.py from bq_monitor/warehouse/{schema,views}.py. Do not edit: change the schema, or the generator.
 
 # The newest judgement of each window's answers, by segment.
 

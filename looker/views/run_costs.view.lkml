@@ -1,4 +1,4 @@
-# Written by looker/generate.py from bq_monitor/warehouse/schema.py. Do not edit: change the schema, or the generator.
+# Written by looker/generate.py from bq_monitor/warehouse/{schema,views}.py. Do not edit: change the schema, or the generator.
 
 # What each run cost.
 
@@ -67,7 +67,7 @@ view: run_costs {
 
   dimension: bytes_billed {
     type: number
-    description: "Bytes billed: whole MB, at least 10 a statement; NULL where the warehouse does not count."
+    description: "Bytes billed: whole MB, at least 10 a table that is read; NULL where the warehouse does not count."
     sql: ${TABLE}.bytes_billed ;;
     value_format_name: decimal_0
   }

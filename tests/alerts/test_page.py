@@ -21,8 +21,9 @@ from bq_monitor.config import parse_config
 from bq_monitor.timegrid import Window
 from bq_monitor.warehouse.base import Row, Statement
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
-from bq_monitor.warehouse.schema import ACTIONS, ALERT_EVENTS, NOTIFICATIONS, TABLES, VIEWS
+from bq_monitor.warehouse.schema import ACTIONS, ALERT_EVENTS, NOTIFICATIONS, TABLES
 from bq_monitor.warehouse.setup import create_tables, view_query
+from bq_monitor.warehouse.views import VIEWS
 from tests.conftest import ROOT
 from tests.googlesql.conftest import googlesql
 

@@ -17,8 +17,9 @@ from bq_monitor.job import run_until_done
 from bq_monitor.warehouse.base import Row, Statement
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 from bq_monitor.warehouse.render import _to_duckdb
-from bq_monitor.warehouse.schema import TABLES, VIEWS
+from bq_monitor.warehouse.schema import TABLES
 from bq_monitor.warehouse.setup import view_query
+from bq_monitor.warehouse.views import VIEWS
 from tests.conftest import make_config
 from tests.googlesql.conftest import googlesql
 from tests.googlesql.test_views import Names, full

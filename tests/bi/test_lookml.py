@@ -11,7 +11,7 @@ from typing import Any
 import lkml
 import pytest
 
-from bq_monitor.warehouse.schema import VIEWS
+from bq_monitor.warehouse.views import VIEWS
 from looker import generate
 from tests.bi.conftest import RANGE, Analyze, Ask
 from tests.bi.lookml import Block, Field, Project, Query, alias_of

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from bq_monitor.warehouse.schema import TABLES, VIEWS
+from bq_monitor.warehouse.schema import TABLES
+from bq_monitor.warehouse.views import VIEWS
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
 """Rows of a query."""

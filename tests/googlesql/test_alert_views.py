@@ -12,8 +12,9 @@ from bq_monitor.alerts.life import TOLD
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Row, Statement
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
-from bq_monitor.warehouse.schema import ACTIONS, ALERT_EVENTS, NOTIFICATIONS, TABLES, VIEWS, Table
+from bq_monitor.warehouse.schema import ACTIONS, ALERT_EVENTS, NOTIFICATIONS, TABLES, Table
 from bq_monitor.warehouse.setup import setup_statements, view_query
+from bq_monitor.warehouse.views import VIEWS
 from tests.googlesql.test_views import DAY, Contents, Google, Names, full, plain, rows_of
 
 if TYPE_CHECKING:

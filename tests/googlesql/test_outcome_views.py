@@ -19,10 +19,10 @@ from bq_monitor.warehouse.schema import (
     PRODUCTION_HISTOGRAMS,
     RUNS,
     TABLES,
-    VIEWS,
     Table,
 )
 from bq_monitor.warehouse.setup import setup_statements, view_query
+from bq_monitor.warehouse.views import VIEWS
 from tests.googlesql.test_views import DAY, Contents, Google, Names, buckets, full, plain, rows_of
 
 if TYPE_CHECKING:

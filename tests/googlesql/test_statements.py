@@ -26,8 +26,9 @@ from bq_monitor.timegrid import Granule
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Dialect, Param, Relation, Statement
 from bq_monitor.warehouse.identifiers import Expression
-from bq_monitor.warehouse.schema import TABLES, VIEWS
+from bq_monitor.warehouse.schema import TABLES
 from bq_monitor.warehouse.setup import setup_statements
+from bq_monitor.warehouse.views import VIEWS
 
 if TYPE_CHECKING:
     from tests.googlesql.server import Analysis, GoogleSQL
@@ -118,7 +119,7 @@ def shown_statements() -> list[Statement]:
         views.fleet(names), views.scopes(names, "m"), views.rows(names, "drift_timeline", scope, ["window_end"], day),
         views.rows(names, "drift_latest", {"monitor": "m", "window_end": NOW}, ["feature"]),
         *(views.rows(names, name, {"monitor": "m"}, ["window_end"], day) for name in ("performance_latest", "quality_latest", "alert_events")),
-        views.rows(names, "alerts", {}, ["since"]), views.rows(names, "run_costs", {}, ["started_at"], day, "started_at"),
+        views.rows(names, "alerts", {}, ["since"]), views.rows(names, "run_costs", {}, ["started_at"], day, moment="started_at"),
         health_statement(names), *standing_statements(names, ["m"]).values(),
         *gauge_statements(names, ["m"], NOW, NOW, every_segment=False).values(),
     ]  # fmt: skip

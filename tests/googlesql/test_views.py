@@ -27,10 +27,10 @@ from bq_monitor.warehouse.schema import (
     REFERENCE_HISTOGRAMS,
     RUNS,
     TABLES,
-    VIEWS,
     Table,
 )
 from bq_monitor.warehouse.setup import setup_statements, view_query
+from bq_monitor.warehouse.views import VIEWS
 
 if TYPE_CHECKING:
     from tests.googlesql.server import GoogleSQL
@@ -279,13 +279,17 @@ def test_a_view_answers_the_same(google: Google, filled: DuckDBWarehouse, name: 
     assert sorted(map(repr, map(plain, actual))) == sorted(map(repr, map(plain, expected)))
 
 
+ORDER = ["window_end", "model_version", "feature"]
+TWO_DAYS = shown.Stretch(DAY - timedelta(seconds=1), DAY + timedelta(days=2))
+
+
 @pytest.mark.parametrize(
     "statement",
     [
-        lambda names: shown.fleet(names),
+        shown.fleet,
         lambda names: shown.scopes(names, "m"),
-        lambda names: shown.rows(names, "drift_timeline", {"monitor": "m", "baseline": "training"}, ["window_end", "model_version", "feature"], shown.Stretch(DAY, DAY + timedelta(days=2))),
-        lambda names: shown.rows(names, "run_costs", {}, ["started_at", "run_id"], shown.Stretch(DAY - timedelta(days=1), DAY), "started_at"),
+        lambda names: shown.rows(names, "drift_timeline", {"monitor": "m", "baseline": "training"}, ORDER, TWO_DAYS),
+        lambda names: shown.rows(names, "run_costs", {}, ["started_at", "run_id"], TWO_DAYS, moment="started_at"),
     ],
     ids=["fleet", "scopes", "stretch", "runs"],
 )  # fmt: skip
