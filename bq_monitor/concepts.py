@@ -9,6 +9,7 @@ import numpy as np
 
 from bq_monitor.config import MonitorConfig
 from bq_monitor.measure.concept import (
+    SHIFT_WORDS,
     ConceptRule,
     ConceptVerdict,
     concept,
@@ -30,14 +31,6 @@ from bq_monitor.warehouse.base import Row
 
 SHIFT = "shift"
 CONCEPT = "concept:"
-_WORDS = {
-    "none": "neither the inputs nor what follows from them moved",
-    "covariate": "covariate shift: the inputs moved, what follows from them did not",
-    "inputs together": "covariate shift: inputs moved together; given the model's score, what follows did not",
-    "prior": "prior shift: the outcomes moved as a whole, as far as the inputs tell",
-    "concept": "concept shift: the same inputs now lead to other outcomes",
-    "concept and covariate": "concept shift: the same inputs now lead to other outcomes; the inputs moved too",
-}
 
 
 def concept_results(
@@ -134,4 +127,4 @@ def _shift(
     kind = shift_kind(evaluated, alpha, is_calm_given_score=is_calm_given_score)
     n_moved = sum(verdict.status == "drift" for verdict in evaluated)
     found = replace(blank, measured=Measured(float(n_moved), len(evaluated), scale="none"), status="ok")
-    return replace(found, status="drift" if "concept" in kind else "ok", explanation=_WORDS[kind])
+    return replace(found, status="drift" if "concept" in kind else "ok", explanation=SHIFT_WORDS[kind])

@@ -26,6 +26,7 @@ from bq_monitor.sections import (
     Limits,
     Prediction,
     Quality,
+    ReportPlace,
     Section,
     SegmentField,
     Source,
@@ -87,6 +88,7 @@ class MonitorConfig(Section):
     quality: Quality = Quality()
     business: Business = Business()
     fairness: list[Fairness] = Field(default_factory=list)
+    report: ReportPlace | None = None
     alerts: Alerts = Alerts()
     actions: list[Action] = Field(default_factory=list)
 
@@ -197,6 +199,11 @@ class MonitorConfig(Section):
         """The verdict's rule, with a feature's own threshold if it has one."""
         d = self.detection
         return Rule(d.metric, threshold or d.threshold or 0.0, self.alpha, d.min_rows, n_bins)
+
+    @property
+    def report_link(self) -> str | None:
+        """Where people open the report: `alerts.report`, else where runs leave it; None where the configuration says neither."""
+        return self.alerts.report or (self.report.link(self.monitor) if self.report else None)
 
     def declared_features(self) -> tuple[Feature, ...]:
         """The features that the configuration lists; none when they are `auto`."""

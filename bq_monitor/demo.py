@@ -42,7 +42,9 @@ OUTCOME_AFTER_DAYS = 365
 """The outcome of a loan arrives so long after its approval: a simplification, the data do not say when a repaid loan was."""
 _CONFIG, _DATABASE, _TRAINING, _LOG = "monitor.yaml", "monitor.duckdb", "training.parquet", "predictions.parquet"
 _OUTCOMES = "outcomes.parquet"
-_OWN_FILES = (_DATABASE, f"{_DATABASE}.wal", _TRAINING, _LOG, _OUTCOMES, _CONFIG)
+REPORT = "report.html"
+"""Written into the folder by whoever can draw it."""
+_OWN_FILES = (_DATABASE, f"{_DATABASE}.wal", _TRAINING, _LOG, _OUTCOMES, REPORT, _CONFIG)
 """What a demo writes; the configuration is written first and removed last, and its first line says whose folder it is."""
 _MARK = "# Written by 'bq-monitor demo', which may remove this folder's files when it is run here again.\n"
 _FOLDS = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bq_monitor.alerts.own_health import check_overdue
@@ -14,24 +14,36 @@ from bq_monitor.errors import said
 from bq_monitor.job import WINDOWS_PER_CALL, run
 from bq_monitor.warehouse import opened
 
+Publish = Callable[[MonitorConfig], str | None]
+"""Leaves a monitor's report where its configuration says, and says where; None where it says nothing."""
 _MIN_SECONDS = 5.0
 """With less time than this left, a monitor is not begun."""
 
 
 def run_fleet(
-    configs: Sequence[MonitorConfig], as_of: str | None = None, *, seconds: float = 1500.0
+    configs: Sequence[MonitorConfig],
+    as_of: str | None = None,
+    *,
+    seconds: float = 1500.0,
+    publish: Publish | None = None,
 ) -> list[dict[str, Any]]:
     """Run each monitor once, for at most `WINDOWS_PER_CALL` windows, all within `seconds`.
 
     The order is drawn anew each time: when time is short, it is not always the same monitors that wait.
 
+    Args:
+        publish: called for each monitor of which windows were judged; its failure fails nothing else.
+
     Returns:
-        One answer a monitor, sorted by name: `monitor, run_id, windows, windows_left, ok, drift, not_evaluated`, or `monitor, error`.
+        One answer a monitor, sorted by name: `monitor, run_id, windows, windows_left, ok, drift, not_evaluated`, or `monitor, error`;
+        with `report` (where it is) or `report_error` where one was to be published.
         `windows_left` above 0 says that there is more to do: call again.
     """
     until = time.monotonic() + seconds
     order = random.sample(list(configs), len(configs))
-    return sorted((_answer(config, as_of, until) for config in order), key=lambda answer: str(answer["monitor"]))
+    return sorted(
+        (_answer(config, as_of, until, publish) for config in order), key=lambda answer: str(answer["monitor"])
+    )
 
 
 def check_fleet(configs: Sequence[MonitorConfig]) -> list[dict[str, Any]]:
@@ -54,7 +66,7 @@ def _checked(config: MonitorConfig) -> dict[str, Any]:
     return {"monitor": config.monitor, "overdue_since": None if since is None else since.isoformat()}
 
 
-def _answer(config: MonitorConfig, as_of: str | None, until: float) -> dict[str, Any]:
+def _answer(config: MonitorConfig, as_of: str | None, until: float, publish: Publish | None) -> dict[str, Any]:
     left = until - time.monotonic()
     if left < _MIN_SECONDS:
         return {"monitor": config.monitor, "error": "not begun: the time of this call is over; call again"}
@@ -66,5 +78,14 @@ def _answer(config: MonitorConfig, as_of: str | None, until: float) -> dict[str,
     found = {status: outcome.count(status) for status in ("ok", "drift", "not_evaluated")}
     return {
         "monitor": config.monitor, "run_id": outcome.run_id, "windows": len(outcome.windows), "windows_left": outcome.n_windows_left,
-        **found,
+        **found, **(_published(config, publish) if publish and outcome.windows else {}),
     }  # fmt: skip
+
+
+def _published(config: MonitorConfig, publish: Publish) -> dict[str, str]:
+    try:
+        path = publish(config)
+    except Exception as error:
+        logging.getLogger(__name__).exception("monitor %s: no report", config.monitor)
+        return {"report_error": said(error)}
+    return {} if path is None else {"report": path}

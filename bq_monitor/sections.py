@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from bq_monitor.baselines import Baseline
 from bq_monitor.errors import did_you_mean
@@ -227,6 +228,43 @@ class Detection(Section):
         if self.alpha is not None and self.false_alarms_per_month is not None:
             raise ValueError("alpha and false_alarms_per_month: got both; one follows from the other, give one of them")
         return self
+
+
+def _link(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s<>\"'|]+", value):
+        raise ValueError("not a link; allowed: a URL that begins with https://")
+    return value
+
+
+LinkField = Annotated[str, AfterValidator(_link)]
+
+
+def _folder(value: str) -> str:
+    scheme, found, rest = value.partition("://")
+    if not value.strip() or (found and (scheme != "gs" or not rest.strip("/"))):
+        raise ValueError(f"got {value!r}; allowed: a folder, or gs://BUCKET/FOLDER")
+    return value.rstrip("/") or value
+
+
+class ReportPlace(Section):
+    """The folder (local, or in `gs://`) where each run leaves its report as MONITOR.html, and what it is called in a browser.
+
+    `url` stands for the folder; without one, links to a report in `gs://` are those of Cloud Storage, which ask who reads.
+    """
+
+    to: Annotated[str, AfterValidator(_folder)]
+    url: LinkField | None = None
+
+    def file(self, monitor: str) -> str:
+        """The path of a monitor's report."""
+        return f"{self.to}/{monitor}.html"
+
+    def link(self, monitor: str) -> str | None:
+        """Where a browser finds it; None where only a local folder is known."""
+        if self.url is not None:
+            return f"{self.url.rstrip('/')}/{monitor}.html"
+        bucket = self.to.removeprefix("gs://")
+        return f"https://storage.cloud.google.com/{quote(bucket)}/{monitor}.html" if bucket != self.to else None
 
 
 class Budget(Section):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bq_monitor.alerts.wording import summary
+from bq_monitor.measure.concept import SHIFT_WORDS
 from bq_monitor.replay import WORST_FIRST
 from bq_monitor.results import by_judgement
 
@@ -279,23 +280,13 @@ def _with_bounds(measured: Measured, alpha: float) -> str:
     )
 
 
-_SHIFTS = {
-    "none": "neither the inputs nor what follows from them moved",
-    "covariate": "covariate: the inputs moved, what follows from them did not",
-    "inputs together": "the inputs moved together; given the score, what follows did not",
-    "prior": "prior: the outcome became more or less frequent, alike for all inputs",
-    "concept": "concept: the same inputs lead to other outcomes",
-    "concept and covariate": "concept and covariate: the inputs moved, and the same ones lead to other outcomes",
-}
-
-
 def comparison_lines(result: Comparison) -> list[str]:
     """What is said below the tables: notes, the kind of shift, alerts, the health with its parts, and the verdict, last."""
     lines = [f"note: {note}" for note in result.notes]
     if result.performance and not result.performance.baseline:
         lines.append(f"performance: not evaluated: {result.performance.reason}")
     if result.shift is not None:
-        lines.append(f"shift: {_SHIFTS[result.shift]}")
+        lines.append(f"shift: {SHIFT_WORDS[result.shift]}")
     if result.classifier is not None:
         auc = (
             f"ROC AUC {result.classifier.roc_auc:.3f}"

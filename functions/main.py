@@ -18,6 +18,7 @@ import functions_framework
 
 from bq_monitor import BqMonitorError, MonitorConfig
 from bq_monitor.fleet import check_fleet, run_fleet
+from bq_monitor.report.publish import publish
 from bq_monitor.request import chosen_monitors
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def monitor(request: Request) -> tuple[Any, int] | tuple[Any, int, dict[str, str
         answers = check_fleet(configs)
         return {"monitors": answers}, 500 if any("error" in answer for answer in answers) else 200
     seconds = float(os.environ.get("BQ_MONITOR_CALL_SECONDS", "1500"))
-    answers = run_fleet(configs, asked.get("as_of"), seconds=seconds)
+    answers = run_fleet(configs, asked.get("as_of"), seconds=seconds, publish=publish)
     return {"monitors": answers}, 500 if any("error" in answer for answer in answers) else 200
 
 

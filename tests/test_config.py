@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import time
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from bq_monitor.config import parse_config
 from bq_monitor.errors import ConfigError
 from bq_monitor.sections import parse_size
 from bq_monitor.timegrid import Span
+from tests.conftest import make_config
 
 WHOLE = """
 monitor: loan_approval
@@ -377,3 +379,25 @@ def test_an_option_without_effect_is_refused(feature: dict[str, Any], words: str
     """What would do nothing is said, not accepted."""
     with pytest.raises(ConfigError, match=words):
         parse_config(mapping(features=[feature]))
+
+
+@pytest.mark.parametrize(
+    ("report", "link"),
+    [
+        ({"to": "gs://acme-reports/loans/"}, "https://storage.cloud.google.com/acme-reports/loans/loans.html"),
+        ({"to": "gs://acme-reports", "url": "https://reports.acme.com/"}, "https://reports.acme.com/loans.html"),
+        ({"to": "out/reports"}, None),
+    ],
+)
+def test_alerts_link_to_where_runs_leave_reports(tmp_path: Path, report: dict[str, str], link: str | None) -> None:
+    """In a bucket, or under the URL that stands for the folder; a link that alerts name themselves comes first."""
+    assert make_config(tmp_path, report=report).report_link == link
+    named = make_config(tmp_path, report=report, alerts={"report": "https://acme.com/board"})
+    assert named.report_link == "https://acme.com/board"
+
+
+@pytest.mark.parametrize("to", ["", " ", "s3://bucket/x", "gs://", "https://acme.com"])
+def test_reports_go_to_a_folder(tmp_path: Path, to: str) -> None:
+    """A local one or one in gs://; anything else is refused with what is allowed."""
+    with pytest.raises(ConfigError, match=r"report\.to: got .*; allowed: a folder, or gs://BUCKET/FOLDER"):
+        make_config(tmp_path, report={"to": to})

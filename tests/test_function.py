@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from click.testing import CliRunner
 from flask.testing import FlaskClient
 
 from bq_monitor import capture_reference, load_config
+from bq_monitor.cli import cli
 from tests.conftest import ROOT
 
 
@@ -151,3 +153,44 @@ def test_metrics_without_what_they_need_are_an_error(
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     answer = client.get("/metrics", query_string={"config": str(fleet)})
     assert (answer.status_code, "bq-monitor[prometheus]" in answer.get_json()["error"]) == (500, True)
+
+
+def with_reports(fleet: Path, to: Path) -> Path:
+    """The fleet, told to leave its reports in a folder."""
+    defaults = fleet / "defaults.yaml"
+    defaults.write_text(defaults.read_text() + yaml.safe_dump({"report": {"to": str(to)}}))
+    return fleet
+
+
+def test_a_run_leaves_its_report(client: FlaskClient, fleet: Path) -> None:
+    """The answer says where; a tick without a new window leaves the file alone."""
+    asked = {
+        "config": str(with_reports(fleet, fleet.parent / "new" / "reports")),
+        "monitor": "loans",
+        "as_of": "2026-01-12",
+    }
+    status, body = post(client, **asked)
+    path = Path(body["monitors"][0]["report"])
+    assert (status, path) == (200, fleet.parent / "new" / "reports" / "loans.html")
+    assert "amount drifted" in path.read_text() or "1 of 1 feature" in path.read_text()
+    path.unlink()
+    assert "report" not in post(client, **asked)[1]["monitors"][0]
+    assert not path.exists()
+
+
+def test_a_report_that_cannot_be_left_fails_no_run(client: FlaskClient, fleet: Path) -> None:
+    """The verdicts are stored, the answer is 200 and says why there is no report."""
+    (fleet.parent / "taken").write_text("a file")
+    asked = {"config": str(with_reports(fleet, fleet.parent / "taken")), "monitor": "loans", "as_of": "2026-01-12"}
+    status, body = post(client, **asked)
+    (answer,) = body["monitors"]
+    assert (status, answer["drift"], ran(fleet)) == (200, 1, 1)
+    assert "taken: cannot be made" in answer["report_error"]
+
+
+def test_the_command_line_leaves_reports_too(fleet: Path) -> None:
+    """`run` says where the report is."""
+    config = str(with_reports(fleet, fleet.parent / "out"))
+    done = CliRunner().invoke(cli, ["run", config, "--as-of", "2026-01-12"])
+    assert f"report: {fleet.parent}/out/loans.html" in done.output
+    assert (fleet.parent / "out" / "loans.html").exists()

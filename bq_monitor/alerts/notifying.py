@@ -114,7 +114,7 @@ def message_of(
     return Message(
         digest([channel, group, [item.event_id for item in items]]), config.monitor,
         min(standing, key=WORST_FIRST.index, default="info"), title_of(config.monitor, items), now, tuple(items),
-        alerts.owner, alerts.runbook, alerts.report, group, is_resolved,
+        alerts.owner, alerts.runbook, config.report_link, group, is_resolved,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bq_monitor.alerts.messages import OF_RUNS, Kind, Severity
 from bq_monitor.errors import did_you_mean
-from bq_monitor.sections import Section, SpanField, ZoneField
+from bq_monitor.sections import LinkField, Section, SpanField, ZoneField
 from bq_monitor.timegrid import Span
 
 ChannelType = Literal["log", "slack", "pagerduty", "teams", "google_chat", "email", "webhook", "pubsub"]
@@ -50,12 +50,6 @@ def parse_clock(value: object) -> time:
     return time.fromisoformat(value)
 
 
-def _link(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s<>\"'|]+", value):
-        raise ValueError("not a link; allowed: a URL that begins with https://")
-    return value
-
-
 def _topic(value: str) -> str:
     if not _TOPIC.fullmatch(value):
         raise ValueError("not a topic; allowed: projects/PROJECT/topics/TOPIC")
@@ -64,7 +58,6 @@ def _topic(value: str) -> str:
 
 SecretRef = Annotated[str, BeforeValidator(_secret)]
 ClockField = Annotated[time, BeforeValidator(parse_clock)]
-LinkField = Annotated[str, AfterValidator(_link)]
 TopicField = Annotated[str, AfterValidator(_topic)]
 
 

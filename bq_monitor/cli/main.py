@@ -15,7 +15,9 @@ import click
 
 from bq_monitor import __version__
 from bq_monitor.cli.alerts import alerts
+from bq_monitor.cli.dashboard import dashboard
 from bq_monitor.cli.export import export
+from bq_monitor.cli.report import report, write_comparison
 from bq_monitor.cli.shown import (
     BAD_INPUT,
     CLEAN,
@@ -79,7 +81,9 @@ def cli() -> None:
 
 
 cli.add_command(alerts)
+cli.add_command(dashboard)
 cli.add_command(export)
+cli.add_command(report)
 
 
 @cli.command()
@@ -236,12 +240,16 @@ def run(config: Sequence[str], as_of: str | None, start: str | None, end: str | 
     printed: list[dict[str, Any]] = []
     for monitor in load_configs(list(config)):
         try:
+            has_judged = False
             for outcome in _runs(monitor, as_of, (start, end) if start and end else None):
                 codes += [DRIFT if outcome.has_findings else CLEAN]
                 codes += [NOT_EVALUATED if outcome.unevaluated_features else CLEAN]
+                has_judged |= bool(outcome.windows)
                 printed.append(outcome.to_dict())
                 if not as_json:
                     _print_run(outcome)
+            if has_judged and (path := _left_report(monitor)) and not as_json:
+                print(f"report: {path}")
         except BqMonitorError as error:  # the others of a fleet still run
             print(f"error: {said(error)}", file=sys.stderr)
             printed.append({"monitor": monitor.monitor, "error": said(error)})
@@ -256,6 +264,12 @@ def _runs(monitor: MonitorConfig, as_of: str | None, backfill: tuple[str, str] |
 
     with progress_bar() as bar:
         yield from run_until_done(monitor, as_of, backfill=backfill, progress=follow(bar, monitor.monitor))
+
+
+def _left_report(monitor: MonitorConfig) -> str | None:
+    from bq_monitor.report.publish import publish
+
+    return publish(monitor)
 
 
 def _print_run(outcome: RunResult) -> None:
@@ -332,12 +346,19 @@ def replay(config: str, settings: Sequence[str], start: str | None, end: str | N
 @click.option("--js-threshold", type=float, help="JS distance that matters (default: the preset's).")
 @click.option("--output", type=click.Path(dir_okay=False), help="Write the JSON report here (a file or gs:// path).")
 @click.option("--csv", "csv_path", type=click.Path(dir_okay=False), help="Write each column's scores here (likewise).")
+@click.option("--html", "html_path", type=click.Path(dir_okay=False), help="Write a report as one HTML file here (likewise); needs "
+              "pip install 'bq-monitor[report]'.")  # fmt: skip
 @json_option
 def compare(
-    baseline: str, current: str, output: str | None, csv_path: str | None, as_json: bool, **options: Any
-) -> None:
+    baseline: str, current: str, *, output: str | None, csv_path: str | None, html_path: str | None, as_json: bool, **options: Any
+) -> None:  # fmt: skip
     """Compare two files (Parquet or CSV) without any set-up."""
     from bq_monitor.comparison.compare import compare as compare_data
+
+    if html_path:
+        from bq_monitor.report.html import require_charts
+
+        require_charts("--html")
 
     listed = options.pop("features")
     names = [name.strip() for name in listed.split(",") if name.strip()] if listed is not None else None
@@ -347,13 +368,15 @@ def compare(
             file=sys.stderr,
         )
     result = compare_data(baseline, current, features=names, **options)
-    report = json.dumps(result.to_dict(), indent=2, allow_nan=False, ensure_ascii=False)
+    plain = json.dumps(result.to_dict(), indent=2, allow_nan=False, ensure_ascii=False)
     if output:
-        write(output, report + "\n")
+        write(output, plain + "\n")
     if csv_path:
         write(csv_path, result.to_frame().to_csv(index=False))
+    if html_path:
+        write_comparison(html_path, result, f"{current} against {baseline}")
     if as_json:
-        print(report)
+        print(plain)
     else:
         _print_comparison(result)
     exit_with(DRIFT if result.drift_detected else CLEAN, NOT_EVALUATED if result.not_evaluated else CLEAN)
@@ -403,10 +426,29 @@ def demo(directory: str, as_json: bool) -> None:
     with progress_bar() as bar:
         step = follow(bar, "replaying")
         result = run_demo(Path(directory), lambda row, done, total: step(f"{row.month:%Y-%m}", done, total))
+    reported = _report_demo(result)
     if as_json:
         print_json(result.to_dict())
         return
     _print_demo(result)
+    print(reported)
+
+
+def _report_demo(result: DemoResult) -> str:
+    """Write the report of the newest month beside the other files; what to print of that."""
+    from bq_monitor.config_files import load_config
+    from bq_monitor.demo import REPORT
+    from bq_monitor.errors import InputError
+    from bq_monitor.report.html import render_html, require_charts
+    from bq_monitor.report.publish import page_of
+
+    try:
+        require_charts("report")
+    except InputError as error:
+        return f"no report was written: {said(error)}"
+    path = result.directory / REPORT
+    write(str(path), render_html(page_of(load_config(result.config))))
+    return f"report: {path}"
 
 
 def _print_demo(result: DemoResult) -> None:

@@ -40,6 +40,15 @@ from bq_monitor.measure.verdict import Status
 MIN_EXPECTED = 10
 """Expected rows below which classes, buckets and strata are joined for the tests: twice Cochran's five, as one side is often far larger."""
 Shift = Literal["none", "covariate", "inputs together", "prior", "concept", "concept and covariate"]
+SHIFT_WORDS: dict[Shift, str] = {
+    "none": "neither the inputs nor what follows from them moved",
+    "covariate": "covariate shift: the inputs moved, what follows from them did not",
+    "inputs together": "covariate shift: inputs moved together; given the model's score, what follows did not",
+    "prior": "prior shift: the outcomes moved as a whole, as far as the inputs tell",
+    "concept": "concept shift: the same inputs now lead to other outcomes",
+    "concept and covariate": "concept shift: the same inputs now lead to other outcomes; the inputs moved too",
+}
+"""What each kind of shift means."""
 _Floats = NDArray[np.float64]
 _Pools = list[list[int]]
 

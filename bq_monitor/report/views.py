@@ -115,9 +115,7 @@ def rows(
     moment: str = "window_end",
 ) -> Statement:  # fmt: skip
     """Rows of a view or table where columns equal values and, with a stretch, whose `moment` lies in it."""
-    params = {
-        name: Param("STRING" if isinstance(value, str) else "TIMESTAMP", value) for name, value in equal.items()
-    }
+    params = {name: Param("STRING" if isinstance(value, str) else "TIMESTAMP", value) for name, value in equal.items()}
     if stretch is not None:
         params |= {"start": Param("TIMESTAMP", stretch.start), "end": Param("TIMESTAMP", stretch.end)}
     return show(

@@ -66,6 +66,16 @@ def write_text(path: str, text: str) -> None:
         _replace(path, text)
 
 
+def make_folder(path: str) -> None:
+    """Make a local folder that is not there; `gs://` has none to make. Raises `InputError` when it cannot be made."""
+    if path.startswith(GS):
+        return
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be made: {_why(error)}. Check the path and its permissions.") from None
+
+
 # --- on disk ---
 
 

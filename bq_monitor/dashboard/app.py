@@ -1,0 +1,5 @@
+"""What streamlit runs for every visit."""
+
+from bq_monitor.dashboard.page import main
+
+main()

@@ -1,0 +1,264 @@
+"""The dashboard in a browser: tabs, links, numbers that equal the tables, an alert that somebody sees to, uploads, hostile names."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import duckdb
+import numpy as np
+import pytest
+
+from tests.browser.conftest import NARROW, serious_faults
+from tests.dashboard.lab import HOSTILE, frame, make
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+TABS = ("overview", "drift", "predictions", "performance", "quality", "alerts", "costs", "replay")
+
+
+@dataclass
+class Site:
+    """A running dashboard and the folder of its warehouse."""
+
+    address: str
+    folder: Path
+
+    def at(self, **query: str) -> str:
+        return f"{self.address}/?{urlencode(query)}"
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.folder / "monitor.duckdb"), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One server for all tests, as `bq-monitor dashboard` starts it; ended by the signal of Ctrl-C."""
+    folder = tmp_path_factory.mktemp("site")
+    make(folder)
+    port = _free_port()
+    configs = [str(folder / f"{name}.yaml") for name in ("loans", "bare", "empty")]
+    command = [sys.executable, "-m", "bq_monitor.cli", "dashboard", *configs, "--as", "ann *b*", "--port", str(port)]
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "HOME": str(folder)})
+    try:
+        _wait_for(f"http://127.0.0.1:{port}", server, folder / "server.log")
+        yield Site(f"http://127.0.0.1:{port}", folder)
+    finally:
+        server.send_signal(signal.SIGINT)
+        code = server.wait(20)
+    assert code == 0, (folder / "server.log").read_text()
+    assert "Traceback" not in (folder / "server.log").read_text()
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    until = threading.Event()
+    for _ in range(300):
+        try:
+            with urlopen(f"{address}/_stcore/health", timeout=5) as answer:  # noqa: S310 - this machine
+                assert answer.status == 200
+                return
+        except OSError:
+            assert server.poll() is None, log.read_text()
+            until.wait(0.1)
+    pytest.fail(f"the server did not answer: {log.read_text()}")
+
+
+def settled(page: Page) -> Page:
+    """The page once its script has run."""
+    page.locator(".stApp[data-test-script-state=notRunning] .bq-title").wait_for(timeout=30_000)
+    return page
+
+
+def cells(table: Locator) -> list[dict[str, str]]:
+    """A table of the page, row by row."""
+    head, *lines = table.evaluate("t => [...t.rows].map(r => [...r.cells].map(c => c.innerText.trim()))")
+    return [dict(zip(head, line, strict=True)) for line in lines]
+
+
+def table_of(page: Page, caption: str) -> list[dict[str, str]]:
+    found = page.get_by_role("table").filter(has_text=caption).first
+    found.wait_for(timeout=20_000)
+    return cells(found)
+
+
+def card(page: Page, name: str) -> str:
+    found = page.locator(".bq-cards > div").filter(has=page.get_by_text(name, exact=True)).first
+    return found.locator("dd").inner_text()
+
+
+def test_the_fleet_is_what_the_views_say(site: Site, open_page: Any) -> None:
+    """Health, alerts and the newest window of each monitor; a click on a name opens it."""
+    page = settled(open_page(site.at()).page)
+    listed = {row["monitor"]: row for row in table_of(page, "Monitors, the worst first")}
+    ((health, n_drift, n_features),) = site.ask(
+        "SELECT health, n_drift, n_features FROM model_health WHERE monitor = 'loans'"
+    )
+    ((n_open,),) = site.ask("SELECT COUNT(*) FROM open_alerts WHERE monitor = 'loans'")
+    loans = listed["loans"]
+    assert (loans["health"], loans["drifted"], loans["newest window ends"]) == (
+        str(health),
+        f"{n_drift} of {n_features}",
+        "2026-02-16",
+    )
+    assert loans["open alerts"].split()[-1] == str(n_open)
+    assert set(listed) == {"loans", "ugly"}
+    page.get_by_role("link", name="loans", exact=True).click()
+    page.wait_for_url(re.compile("monitor=loans"))
+    assert card(settled(page), "health, of 100") == str(health)
+    assert page.locator("[data-testid=stAppDeployButton], [data-testid=stMainMenu]").count() == 0
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_every_tab_opens_at_its_own_address(site: Site, open_page: Any, tab: str) -> None:
+    """Without a fault of the page or an outside request, accessible, and no wider than the window."""
+    page = settled(open_page(site.at(monitor="loans", tab=tab)).page)
+    assert page.locator(".bq-title").inner_text() == "loans"
+    assert page.locator(".bq-note.fault, [data-testid=stException]").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for chart in page.locator("[data-testid=stVegaLiteChart]").all():
+        chart.locator("svg").wait_for()
+    assert serious_faults(page) == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_all_tabs_are_reachable_on_a_phone(site: Site, open_page: Any, dark: bool) -> None:
+    """Each is in sight, and opens by a touch."""
+    page = settled(open_page(site.at(monitor="loans"), NARROW, dark=dark).page)
+    for words in ("Overview", "Drift", "Predictions", "Performance", "Data quality", "Alerts", "Costs", "Replay"):
+        box = page.get_by_role("radio", name=words, exact=True).bounding_box()
+        assert box is not None
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= 390
+    page.get_by_role("radio", name="Data quality").click()
+    page.wait_for_url(re.compile("tab=quality"))
+    page.get_by_text("the broken ones first").first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_drift_is_what_the_tables_say(site: Site, open_page: Any) -> None:
+    """Scores of all features, the evidence of the chosen one; its link and its segment stand in the address, for others to open."""
+    page = settled(open_page(site.at(monitor="loans", tab="drift")).page)
+    expected = dict(site.ask(
+        "SELECT feature, drift_score FROM drift_latest WHERE monitor = 'loans' AND segment = 'all' AND role = 'feature' "
+        "AND window_end = TIMESTAMPTZ '2026-02-16 00:00:00+00'"
+    ))  # fmt: skip
+    listed = {
+        row["feature"]: row["drift score"] for row in table_of(page, "Features in the window that ends 2026-02-16")
+    }
+    assert {name: float(score) for name, score in listed.items()} == pytest.approx(expected, rel=1e-3)
+    page.get_by_role("link", name="region", exact=True).click()
+    page.wait_for_url(re.compile("feature=region"))
+    settled(page)
+    page.get_by_label("Segment").click()
+    page.get_by_role("option", name="region=south").click()
+    page.wait_for_url(re.compile("segment=region%3Dsouth"))
+    ((n_rows,),) = site.ask(
+        "SELECT n_current FROM drift_latest WHERE monitor = 'loans' AND segment = 'region=south' AND feature = 'region' "
+        "AND window_end = TIMESTAMPTZ '2026-02-16 00:00:00+00'"
+    )
+    page.locator(".bq-cards").get_by_text(str(n_rows), exact=True).wait_for()
+    again = settled(open_page(page.url).page)
+    assert card(again, "rows, window") == str(n_rows)
+
+
+def test_an_alert_is_acknowledged(site: Site, open_page: Any) -> None:
+    """Who and why are in the warehouse, and on the page at once; without a reason nothing happens."""
+    page = settled(open_page(site.at(monitor="loans", tab="alerts")).page)
+    page.get_by_role("button", name="Acknowledge").click()
+    page.get_by_role("alert").filter(has_text="got 0 characters").wait_for()
+    page.get_by_label("Why").fill("a new <b>partner</b>")
+    page.get_by_role("button", name="Acknowledge").click()
+    page.get_by_role("status").filter(has_text="Acknowledged").wait_for()
+    stored = site.ask(
+        "SELECT alert_id, actor, note FROM alert_events WHERE monitor = 'loans' AND event = 'acknowledged'"
+    )
+    assert [row[1:] for row in stored] == [("ann *b*", "a new <b>partner</b>")]
+    mine = next(row for row in table_of(page, "Alerts, the worst first") if row["id"] == stored[0][0][:8])
+    assert (mine["status"].split()[-1], mine["seen to by"], mine["they said"]) == (
+        "acknowledged",
+        "ann *b*",
+        "a new <b>partner</b>",
+    )
+    assert site.ask(f"SELECT status, acknowledged_by FROM alerts WHERE alert_id = '{stored[0][0]}'") == [
+        ("acknowledged", "ann *b*")
+    ]
+
+
+def test_two_files_are_compared(site: Site, open_page: Any, tmp_path: Path) -> None:
+    """Parquet with CSV; the verdict, each column, a chart; the files are gone, and a bad one is refused in words."""
+    rng = np.random.default_rng(3)
+    frame(rng, 800).to_parquet(tmp_path / "before.parquet")
+    frame(rng, 800, 3.0).to_csv(tmp_path / "after.csv", index=False)
+    (tmp_path / "bad.csv").write_text("amount,region,score\n")
+    page = settled(open_page(site.at(monitor="(compare)")).page)
+    page.locator("input[type=file]").nth(1).wait_for(state="attached")
+    first, second = page.locator("input[type=file]").all()
+    first.set_input_files(str(tmp_path / "before.parquet"))
+    second.set_input_files(str(tmp_path / "after.csv"))
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_role("heading", name="Verdict: drift").wait_for(timeout=30_000)
+    listed = {row["column"]: row["status"] for row in table_of(page, "800 baseline rows, 800 current rows")}
+    assert (listed["amount"], listed["region"]) == ("drift", "ok")
+    assert page.get_by_role("heading", name="amount", exact=True).count() == 1
+    page.get_by_role("button", name="Remove after.csv").click()
+    page.locator("input[type=file]").last.set_input_files(str(tmp_path / "bad.csv"))
+    page.get_by_text("bad.csv").wait_for()
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_role("alert").filter(has_text="bad.csv").wait_for()
+
+
+def test_a_threshold_is_replayed(site: Site, open_page: Any) -> None:
+    """The slider moves, and the events of both thresholds stand beside each other."""
+    page = settled(open_page(site.at(monitor="loans", tab="replay")).page)
+    (plain,) = table_of(page, "What would have fired")
+    ((n_drift,),) = site.ask(
+        "SELECT COUNT(*) FROM drift_latest WHERE monitor = 'loans' AND status = 'drift' AND window_end > TIMESTAMPTZ '2026-01-01 00:00:00+00'"
+    )
+    assert (plain["settings"], plain["drift verdicts"]) == ("as configured", str(n_drift))
+    slider = page.get_by_role("slider")
+    slider.focus()
+    slider.press("End")
+    page.wait_for_url(re.compile("threshold=0.6"))
+    page.get_by_role("cell", name="detection.threshold=0.6").wait_for(timeout=20_000)
+    configured, tried = table_of(page, "What would have fired")
+    assert configured == plain
+    assert int(tried["drift verdicts"]) < int(plain["drift verdicts"])
+
+
+@pytest.mark.parametrize("tab", ["drift", "performance", "quality", "alerts"])
+def test_hostile_names_stay_text(site: Site, open_page: Any, tab: str) -> None:
+    """No script, no picture, no Markdown: the names as they are, in tables and in the lists to pick from."""
+    page = settled(open_page(site.at(monitor="ugly", tab=tab, feature=HOSTILE[0])).page)
+    assert page.locator("img[src='x'], a[href^='javascript']").count() == 0
+    shown = page.locator("body").inner_text()
+    for name in HOSTILE if tab != "performance" else HOSTILE[:2]:
+        assert name in shown
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_empty_warehouses_have_a_page(site: Site, open_page: Any) -> None:
+    """It says what is missing; a monitor can be asked for elsewhere."""
+    page = settled(open_page(site.at(warehouse="2")).page)
+    page.get_by_text("No monitor has run here yet").wait_for()
+    page = settled(open_page(site.at(warehouse="3")).page)
+    page.get_by_text("bq-monitor init").wait_for()
