@@ -99,7 +99,7 @@ def _text(name: str) -> str:
 
 
 def _style() -> str:
-    from bq_monitor.report.svg import css_variables
+    from bq_monitor.report.charts.svg import css_variables
 
     paper = "".join(f"--c-{name}:{value};" for name, value in PALETTE.items())
     return f"{css_variables()}{_text('report.css')}@media print{{:root:root:root{{{paper}}}}}\n"
@@ -283,7 +283,7 @@ class _Pictures:
 
 
 def _svg(chart: Any, label: str) -> Markup:
-    from bq_monitor.report.svg import inline_svg
+    from bq_monitor.report.charts.svg import inline_svg
 
     return Markup(inline_svg(chart, label))  # noqa: S704 - written by an XML library
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from bq_monitor.report import charts
-from bq_monitor.report.svg import inline_svg
+from bq_monitor.report.charts.svg import inline_svg
 
 HOSTILE = (
     "</svg><script>alert(1)</script>", "😀🎉", "שלום עולם", "a very long name " * 8, 'datum["x"] && 1', "\x00\x1b[31m", "&lt;", "", None,

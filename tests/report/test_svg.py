@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from bq_monitor.report import charts
+from bq_monitor.report.charts.svg import css_variables, inline_svg
 from bq_monitor.report.palette import DARK, PALETTE
-from bq_monitor.report.svg import css_variables, inline_svg
 from tests.report.test_charts import EVERY, HOSTILE, buckets, drift
 
 THIRTEEN = buckets(*((f"{k / 10} to {(k + 1) / 10}", 0.07, 0.08, 0.01 * k) for k in range(13)))

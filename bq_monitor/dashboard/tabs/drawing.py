@@ -20,9 +20,7 @@ SEVEREST_FIRST = {"critical": 0, "warning": 1, "info": 2}
 def chart(drawn: Chart, title: str, *, dark: bool, below: str = "") -> None:
     """A chart under its heading, as wide as its place; a screen reader is told its title, and none of its marks."""
     st.html(heading(title, below))
-    spec = themed(drawn, dark=dark)
-    spec.setdefault("config", {}).setdefault("mark", {})["aria"] = False
-    st.vega_lite_chart(spec=spec, theme=None, width="stretch", alt=title)
+    st.vega_lite_chart(spec=themed(drawn, dark=dark), theme=None, width="stretch", alt=title)
 
 
 def html(*parts: Html) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from bq_monitor.report.chart_parts import (
+from bq_monitor.report.charts.parts import (
     Chart,
     Frame,
     Row,

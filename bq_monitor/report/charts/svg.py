@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 from xml.etree import ElementTree
 
-from bq_monitor.report.chart_parts import WIDTH, Chart, clean
+from bq_monitor.report.charts.parts import WIDTH, Chart, clean
 from bq_monitor.report.palette import DARK, NAMES, PALETTE
 
 _PAINTS = {"fill": "f", "stroke": "s"}

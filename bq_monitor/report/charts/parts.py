@@ -12,7 +12,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from bq_monitor.report.palette import PALETTE
+from bq_monitor.report.palette import DARK, NAMES, PALETTE
 
 Frame = pd.DataFrame | Sequence[Mapping[str, Any]]
 Row = dict[str, Any]
@@ -64,8 +64,18 @@ def values(rows: Iterable[Row], *names: str) -> list[float]:
     return [row[name] for row in rows for name in names if row.get(name) is not None]
 
 
+class _Rows(alt.InlineData):
+    """Rows that charts share: altair would copy and check them anew for each layer and each setting."""
+
+    _class_is_valid_at_instantiation = False
+
+    def __deepcopy__(self, memo: Any) -> _Rows:
+        return self
+
+
 def data(rows: Sequence[Row]) -> alt.InlineData:
-    return alt.InlineData(values=list(rows))
+    """Rows of plain values, as a chart takes them."""
+    return _Rows(values=list(rows))
 
 
 def share_format(shares: Sequence[float]) -> str:
@@ -131,13 +141,13 @@ def layered(*layers: alt.Chart) -> alt.LayerChart:
 
 def finished(chart: Chart, *, height: Any, width: int | None = None, left_out: str = "") -> Chart:
     """A chart with its size and the one look; `left_out` says below what is not drawn."""
-    sized: Any = chart.properties(width="container" if width is None else width, height=height)
+    size: dict[str, Any] = {"width": "container" if width is None else width, "height": height, "config": LOOK}
     if left_out:
-        sized = sized.properties(title=alt.TitleParams(text=left_out, orient="bottom", anchor="start", offset=8))
+        size["title"] = alt.TitleParams(text=left_out, orient="bottom", anchor="start", offset=8)
     if width is None:
-        sized = sized.properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
-    looked: Chart = sized.configure(**LOOK)
-    return looked
+        size["autosize"] = alt.AutoSizeParams(type="fit-x", contains="padding")
+    sized: Chart = chart.properties(**size)
+    return sized
 
 
 _AXIS = {
@@ -147,6 +157,7 @@ _AXIS = {
 }  # fmt: skip
 LOOK: dict[str, Any] = {
     "aria": False,
+    "mark": {"aria": False},
     "background": "transparent",
     "font": FONT,
     "padding": {"left": 4, "right": 10, "top": 4, "bottom": 4},
@@ -160,3 +171,17 @@ LOOK: dict[str, Any] = {
     "title": {"color": PALETTE["muted"], "fontSize": 11, "fontWeight": "normal"},
     "text": {"color": PALETTE["ink"], "fontSize": 11},
 }  # fmt: skip
+
+
+def themed(chart: Chart, *, dark: bool) -> dict[str, Any]:
+    """The chart's Vega-Lite specification in the colours of a light or a dark page."""
+    spec: dict[str, Any] = chart.to_dict(validate=False)
+    return _darkened(spec) if dark else spec
+
+
+def _darkened(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: part if key == "datasets" else _darkened(part) for key, part in node.items()}
+    if isinstance(node, list):
+        return [_darkened(part) for part in node]
+    return DARK[NAMES[node]] if isinstance(node, str) and node in NAMES else node

@@ -1,7 +1,4 @@
-"""Charts of results, drawn from frames with the views' columns: no warehouse, no arithmetic of their own.
-
-Each function returns an altair chart, as wide as its container unless `width` gives pixels. An empty frame gives a chart that says so.
-"""
+"""Shares of rows: a feature's distribution then and now, and what moved when, feature by feature."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from bq_monitor.report.chart_parts import (
+from bq_monitor.report.charts.parts import (
     WIDTH,
     Chart,
     Frame,
@@ -28,20 +25,7 @@ from bq_monitor.report.chart_parts import (
     utc_text,
     values,
 )
-from bq_monitor.report.charts_answers import calibration, concept, confidence, confusion
-from bq_monitor.report.charts_time import (
-    alert_timeline,
-    bars_over_time,
-    metric_timeline,
-    performance_timeline,
-    volume,
-)
-from bq_monitor.report.palette import DARK, HEAT, NAMES, PALETTE
-
-__all__ = [
-    "DARK", "PALETTE", "Chart", "alert_timeline", "bars_over_time", "calibration", "concept", "confidence", "confusion", "distribution",
-    "heat_map", "metric_timeline", "performance_timeline", "themed", "volume",
-]  # fmt: skip
+from bq_monitor.report.palette import HEAT, PALETTE
 
 MAX_CATEGORIES = 15
 """Categories that one distribution draws; a line below tells of the others."""
@@ -52,20 +36,6 @@ DENSE = 120
 STEPS = (0.05, 0.1, 0.2, 0.4)
 """Where the colour of a heat map changes."""
 _ORDERED = ("numeric", "timestamp", "ordinal")
-
-
-def themed(chart: Chart, *, dark: bool) -> dict[str, Any]:
-    """The chart's Vega-Lite specification in the colours of a light or a dark page."""
-    spec: dict[str, Any] = chart.to_dict(validate=False)
-    return _darkened(spec) if dark else spec
-
-
-def _darkened(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {key: part if key == "datasets" else _darkened(part) for key, part in node.items()}
-    if isinstance(node, list):
-        return [_darkened(part) for part in node]
-    return DARK[NAMES[node]] if isinstance(node, str) and node in NAMES else node
 
 
 def distribution(buckets: Frame, *, kind: str, baseline: str = "training", width: int | None = None) -> Chart:

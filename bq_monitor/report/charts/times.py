@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import altair as alt
 
-from bq_monitor.report.chart_parts import (
+from bq_monitor.report.charts.parts import (
     CROSS,
     DASH,
     DOTS,
