@@ -600,6 +600,18 @@ def test_a_shift_of_concept_names_the_three_features_that_show_it_most(score: La
     assert performance_events(calm, CONFIG) == []
 
 
+def test_inputs_that_explain_a_move_are_told_after_it() -> None:
+    """Given one feature the outcome moved, given all it did not: the second is no heading over the first."""
+    given = judgement(None)
+    moved = result(judgement=given, metric=f"{CONCEPT}staff", rule=None, explanation="given staff, repaid moved")
+    whole = result(judgement=given, metric=SHIFT, rule=None, status="ok", explanation="covariate shift: inputs moved")
+    (event,) = performance_events([moved, whole], CONFIG)
+    assert (event.severity, event.message) == (
+        "warning",
+        "given staff, repaid moved; all inputs together: covariate shift: inputs moved",
+    )
+
+
 def test_without_labels_there_is_nothing_to_tell_of_concepts(score: Lab) -> None:
     """No outcome, no row of what follows from features."""
     settings = config(labels=None, features=FEATURES)

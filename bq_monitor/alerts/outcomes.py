@@ -92,6 +92,8 @@ def _concepts(results: Sequence[PerformanceResult]) -> Iterator[Event]:
         worst = sorted(moved, key=lambda r: -(r.measured.value or 0.0))[:MAX_CONCEPTS]
         told = "; ".join(r.explanation or r.metric for r in worst)
         more = f"; and {len(moved) - len(worst)} more" if len(moved) > len(worst) else ""
-        message = f"{result.explanation}: {told}{more}" if told else str(result.explanation)
-        severity: Severity = "critical" if result.status == "drift" else "warning"
+        parts = [str(result.explanation), told + more] if told else [str(result.explanation)]
+        is_concept = result.status == "drift"
+        message = ": ".join(parts) if is_concept else "; all inputs together: ".join(reversed(parts))
+        severity: Severity = "critical" if is_concept else "warning"
         yield Event(result.judgement, "concept_drift", severity, message, segment=result.segment, carrier=told or None)
