@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint types benchmark bytes detection classifier flapping hostile crash-matrix clean
+.PHONY: demo pictures test check lint types benchmark bytes dashboard detection classifier flapping hostile crash-matrix clean
 
 demo: $(VENV)/.ready-demo
 	$(BIN)/bq-monitor demo --dir bq-monitor-demo
+
+pictures: $(VENV)/.ready-dev demo
+	$(BIN)/python docs/pictures/make.py bq-monitor-demo
 
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest
@@ -22,6 +25,9 @@ types: $(VENV)/.ready-dev
 
 benchmark: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/scan.py
+
+dashboard: $(VENV)/.ready-dev
+	$(BIN)/python benchmarks/dashboard.py
 
 bytes: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/bytes_scanned.py

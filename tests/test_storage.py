@@ -559,7 +559,7 @@ def post(**body: Any) -> tuple[int, Any]:
 def test_the_function_reads_its_fleet_from_cloud_storage(
     server: Server, tmp_path: Path, rng: np.random.Generator, samples: tuple[str, str]
 ) -> None:
-    """A fleet with defaults, one answer lost on the way: every monitor runs, and drift is found."""
+    """A fleet with defaults, one answer lost on the way: every monitor runs, drift is found, and each leaves its report there."""
     days = np.repeat(pd.date_range("2026-01-05", periods=7), 100)
     pd.DataFrame({"amount": rng.normal(1, 1, 700), "ts": days}).to_parquet(tmp_path / "log.parquet")
     defaults = {
@@ -567,6 +567,7 @@ def test_the_function_reads_its_fleet_from_cloud_storage(
         "source": {"table": f"{tmp_path}/log.parquet", "timestamp": "ts"},
         "window": {"length": "7d", "every": "7d", "start": "2026-01-05"},
         "features": ["amount"],
+        "report": {"to": "gs://reports/models/"},
     }
     server.put("configs/fleet/defaults.yaml", yaml.safe_dump(defaults))
     for name in ("cards", "loans"):
@@ -580,6 +581,12 @@ def test_the_function_reads_its_fleet_from_cloud_storage(
         "cards": (1, 1),
         "loans": (1, 1),
     }
+    assert [item["report"] for item in body["monitors"]] == [
+        "gs://reports/models/cards.html",
+        "gs://reports/models/loans.html",
+    ]
+    assert server.blob("reports/models/loans.html").content_type == "text/html; charset=utf-8"
+    assert "<title>" in server.text("reports/models/loans.html")
 
 
 def test_the_function_answers_400_for_a_fleet_that_is_not_there(server: Server) -> None:
