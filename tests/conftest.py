@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from bq_monitor.config import MonitorConfig, parse_config
+from bq_monitor.warehouse import setup
+from bq_monitor.warehouse.base import Statement
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
+from bq_monitor.warehouse.statements import Names
 from tests.bigquery_lab import captured, lab, server
 
 __all__ = ["captured", "lab", "server"]  # fixtures of several modules
@@ -33,6 +36,27 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         missing("the folder of real data sets", "set BQ_MONITOR_SHARED_DATA to it")
     return SHARED
+
+
+_setup_statements = setup.setup_statements
+
+
+def _undescribed(warehouse: Names) -> list[Statement]:
+    return [statement for statement in _setup_statements(warehouse) if statement.name != "tables/comment"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def undescribed() -> Iterator[None]:
+    """Our tables in DuckDB are made without descriptions, which take most of the time; `described` brings them back."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(setup, "setup_statements", _undescribed)
+        yield
+
+
+@pytest.fixture
+def described(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our tables are made as users get them."""
+    monkeypatch.setattr(setup, "setup_statements", _setup_statements)
 
 
 @pytest.fixture

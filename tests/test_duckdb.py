@@ -231,6 +231,7 @@ def test_a_sample_is_seeded_and_only_of_large_data(warehouse: DuckDBWarehouse) -
     assert sums[0][0]["n"] == 500
 
 
+@pytest.mark.usefixtures("described")
 def test_every_table_and_column_is_described(warehouse: DuckDBWarehouse) -> None:
     """Tables, views and all their columns carry the descriptions of the schema; to create them again is safe."""
     create_tables(warehouse)

@@ -60,3 +60,12 @@ def test_the_python_works_as_printed(folder: Path) -> None:
     assert isinstance(frame, pd.DataFrame)
     assert set(frame["status"]) == {"ok"}
     assert len(frame) == 6 * frame["window_end"].nunique()
+
+
+def test_pictures_are_there() -> None:
+    """Each picture that the README shows is a file of the project, with words for those who do not see it."""
+    shown = re.findall(r"^!\[(.*)\]\((.+)\)$", README, re.MULTILINE)
+    assert len(shown) == 3
+    for words, path in shown:
+        assert len(words) > 20
+        assert (ROOT / path).read_bytes().startswith(b"\x89PNG")

@@ -58,7 +58,9 @@ def pick(label: str, options: Sequence[str], key: str, default: str, **how: Any)
 
 def _remember(key: str, default: str) -> None:
     chosen = st.session_state.get(f"pick_{key}")
-    if chosen is None or chosen == default:
+    if chosen is None:  # a second click on what is chosen
+        return
+    if chosen == default:
         st.query_params.pop(key, None)
     else:
         st.query_params[key] = chosen

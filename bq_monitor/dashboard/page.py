@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -134,7 +134,7 @@ def _monitor(found: House, url: str, monitor: str, dark: bool) -> None:
     now = datetime.now(UTC)
     scopes = data.scopes(url, monitor)
     with st.sidebar:
-        stretch, runs = pick_range(scopes, now.replace(minute=0, second=0, microsecond=0))
+        stretch, runs = pick_range(scopes, now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1))
         version, segment, baseline = pick_scope(scopes)
     who = _who(found.desk)
     scene = Scene(

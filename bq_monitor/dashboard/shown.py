@@ -161,8 +161,8 @@ _STYLE = """
 .bq-note{font-size:.82rem;color:var(--bq-muted);margin:.15rem 0;max-width:90ch;overflow-wrap:anywhere}
 .bq-note.fault{color:var(--bq-ink);border-left:3px solid var(--bq-critical);padding:.3rem .7rem;background:var(--bq-heat-0)}
 .bq-note.done{color:var(--bq-ink);border-left:3px solid var(--bq-good);padding:.3rem .7rem;background:var(--bq-heat-0)}
-dl.bq-cards{padding:0;margin:.2rem 0!important;display:grid;grid-template-columns:repeat(auto-fill,minmax(7.6rem,1fr));gap:.5rem}
-.bq-cards>div{border:1px solid var(--bq-grid);border-radius:4px;padding:.35rem .6rem;min-width:0}
+dl.bq-cards{padding:0;margin:.2rem 0!important;display:flex;flex-wrap:wrap;gap:.5rem}
+.bq-cards>div{border:1px solid var(--bq-grid);border-radius:4px;padding:.35rem .6rem;flex:1 1 auto;min-width:6.4rem;max-width:12rem}
 .bq-cards dt{font-size:.74rem;color:var(--bq-muted);font-weight:400;margin:0}
 .bq-cards dd{font-size:1.05rem;margin:0;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 .bq-scroll{overflow-x:auto;max-width:100%}
@@ -174,6 +174,7 @@ dl.bq-cards{padding:0;margin:.2rem 0!important;display:grid;grid-template-column
 .bq-table th{font-weight:500;color:var(--bq-muted);white-space:nowrap;overflow-wrap:normal}
 .bq-table th.bq-n,.bq-table td.bq-n{min-width:0;text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .bq-badge{white-space:nowrap}
+[role="radiogroup"] button p{color:var(--bq-ink)!important}
 .bq-marks{white-space:pre;font-size:.78rem;color:var(--bq-ink);background:none;padding:0}
 .stHtml a{color:var(--bq-production)}
 a:focus-visible,.bq-scroll:focus-visible{outline:2px solid var(--bq-production);outline-offset:1px}

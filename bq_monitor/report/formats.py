@@ -11,13 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
 from bq_monitor.report.page import ALL, FeatureVerdict, Page, worst_status
-from bq_monitor.report.sentence import moment
+from bq_monitor.report.sentence import moment, told
 
 MAX_ROWS = 100
 """Lines of a table in Markdown; a line below counts the others."""
 _LEFT_OUT = ("metrics", "contributions", "timeline")
 _MARKS = {"drift": "▲ drift", "ok": "✓ ok", "not_evaluated": "○ not evaluated", "excluded": "left out"}
-_SPECIAL = re.compile(r"[\\`*_\[\]|~$]|^[-+=>#]|^\d+(?=[.)])|(?<=www)\.|:(?=//)")
+_SPECIAL = re.compile(r"[\\`*_\[\]|~$]|^[-+=>#]|^\d+(?=[.)](?:\s|$))|(?<=www)\.|:(?=//)")
 
 
 def json_text(page: Page) -> str:
@@ -74,7 +74,7 @@ def _features(page: Page) -> str:
     rows = [
         (
             _text(row.worst.feature), _MARKS[row.worst.status], _number(row.worst.drift_score), _number(row.worst.value),
-            _count(row.worst.n_current), _text(row.worst.reason or row.worst.explanation or ""),
+            _count(row.worst.n_current), _text(told(row.worst)),
         )
         for row in page.rows
     ]  # fmt: skip

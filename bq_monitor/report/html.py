@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from bq_monitor.errors import InputError
 from bq_monitor.report.page import ALL, Check, FeatureRow, FeatureVerdict, Page, Score, names_of, worst_status
 from bq_monitor.report.palette import PALETTE
-from bq_monitor.report.sentence import moment
+from bq_monitor.report.sentence import moment, told
 from bq_monitor.warehouse.schema import DRIFT_RESULTS
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def _environment() -> Environment:
         "drawn": drawn,
         "named": named,
         "dated": dated,
+        "told": told,
     }
     made.globals |= {
         "points": lambda place: MAX_POINTS if place < MAX_PICTURES else FEW_POINTS,
@@ -271,10 +272,7 @@ class _Pictures:
 
     @property
     def alerts(self) -> Markup | None:
-        rows = [
-            asdict(replace(item, note=None)) | {"is_unknown": False, "monitor": self._page.name}
-            for item in self._page.alerts
-        ]
+        rows = [asdict(replace(item, note=None)) | {"monitor": self._page.name} for item in self._page.alerts]
         if len(rows) < 2 or any(row["since"] is None or row["window_end"] is None for row in rows):
             return None
         from bq_monitor.report.charts import alert_timeline
@@ -359,7 +357,11 @@ def _glossary(page: Page) -> list[tuple[str, str]]:
     """What the numbers of features mean: those that are known of any."""
     known = {name for item in page.features for name, value in item.metrics.items() if value is not None}
     found = [(named(column.name), column.description) for column in DRIFT_RESULTS.columns if column.name in known]
-    return [("drift score", _DRIFT_SCORE), *found] if page.features else []
+    return [("drift score", _DRIFT_SCORE), ("true value between", _TRUE), *found] if page.features else []
 
 
+_TRUE = (
+    "Where the deciding metric of the whole population surely lies. Noise adds to whatever is measured and is taken off here, "
+    "so that a measured value may lie above these bounds."
+)
 _DRIFT_SCORE = next(column.description for column in DRIFT_RESULTS.columns if column.name == "drift_score")

@@ -157,6 +157,7 @@ class Alert:
     acknowledged_by: str | None = None
     note: str | None = None
     snoozed_until: datetime | None = None
+    is_unknown: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,16 @@ def _drift(page: Page) -> Iterator[str]:
         yield where + (_counted(inputs) or _counted(answers) or "nothing was judged")
 
 
+def told(item: FeatureVerdict) -> str:
+    """What changed, or why nothing was judged; a value beyond its threshold that is no drift is said to be uncertain."""
+    if item.reason:
+        return item.reason
+    beyond = item.threshold is not None and item.value is not None and item.value > item.threshold
+    rows = f"with {_n(item.n_current, 'row')} it" if item.n_current is not None else "it"
+    unsure = f"{item.metric} is above its threshold, but not surely: {rows} may be chance"
+    return "; ".join(filter(None, (item.explanation, unsure if item.status == "ok" and beyond else None)))
+
+
 def _moved(page: Page) -> Iterator[str]:
     """Answers and outcomes, whose drift the features' count does not tell."""
     for role, what in (
@@ -75,9 +85,9 @@ def _answers(page: Page) -> str:
     realised = [item for item in mine if item.basis == "realised" and not item.is_provisional]
     others = [item for item in mine if item.basis != "realised"]
     if judged := _judged(realised):
-        return _limits(page, judged, "are", "the answers broke their limits") + _of_window(page, judged[0])
+        return _limits(page, judged, "are", "the answers broke") + _of_window(page, judged[0])
     if judged := _judged(others):
-        return _limits(page, judged, "are estimated to be", "the answers are estimated to break their limits")
+        return _limits(page, judged, "are estimated to be", "the answers are estimated to break")
     if any(item.value is not None for item in realised):
         return "how good the answers are is known, but nothing was judged"
     return f"how good the answers are is not known{_why(mine)}"
@@ -102,7 +112,8 @@ def _limits(page: Page, judged: Sequence[Score], good: str, bad: str) -> str:
     """A limit that holds says that nothing is surely beyond it, which is less than 'as good as': that takes the intervals too."""
     broken = [item for item in judged if item.status == "drift"]
     if broken:
-        return f"{bad} ({_named([f'{item.metric}: {item.rule}' for item in broken])})"
+        limits = "their limit" if len(judged) == 1 else f"{len(broken)} of {len(judged)} limits"
+        return f"{bad} {limits} ({_named([f'{item.metric}: {item.rule}' for item in broken])})"
     mine = [
         item
         for item in page.performance
@@ -143,6 +154,7 @@ def _why(scores: Sequence[Score]) -> str:
 
 def _concept(page: Page) -> Iterator[str]:
     found = [item for item in page.performance if item.is_concept and item.segment == ALL and not item.is_provisional]
+    found.sort(key=lambda item: -(item.value or 0.0))
     moved = [
         item.metric.removeprefix("concept:") for item in found if item.status == "drift" and item.metric != "shift"
     ]

@@ -19,7 +19,7 @@ from tests.bigquery_server.errors import ServiceError, aborted, duplicate, inval
 from tests.bigquery_server.loads import Load, check_schema, parse_rows
 from tests.bigquery_server.partitions import survey_sql, updated, with_partitions
 from tests.bigquery_server.script import Control, Free, Script
-from tests.bigquery_server.translate import MACROS, parse, to_duckdb
+from tests.bigquery_server.translate import MACROS, parse, to_duckdb, to_duckdb_once
 from tests.bigquery_server.values import Json, column_type, legacy_field, schema_field
 
 MAX_QUERY_CHARACTERS = 1024 * 1024
@@ -297,7 +297,8 @@ class Engine:
             raise invalid_query(str(error)) from None
 
     def _runnable(self, tree: exp.Expr) -> str:
-        return to_duckdb(with_partitions(tree, self.entities))
+        made = with_partitions(tree, self.entities)
+        return to_duckdb_once(tree) if made is tree else to_duckdb(made)
 
     def _over(self, frames: Mapping[str, Any], sql: str) -> Any:
         for frame, data in frames.items():

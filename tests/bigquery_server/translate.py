@@ -44,6 +44,20 @@ def to_duckdb(tree: exp.Expr) -> str:
     return made.sql(dialect="duckdb", comments=False)
 
 
+_MOST_KEPT = 512
+_kept: dict[int, tuple[exp.Expr, str]] = {}
+
+
+def to_duckdb_once(tree: exp.Expr) -> str:
+    """`to_duckdb` of a tree of `parse`, which nobody changes; it is kept, or its id would be another's."""
+    found = _kept.get(id(tree))
+    if found is None:
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        found = _kept[id(tree)] = (tree, to_duckdb(tree))
+    return found[1]
+
+
 def _count_from_zero(unnest: exp.Unnest) -> None:
     """WITH OFFSET counts from 0, DuckDB's WITH ORDINALITY from 1."""
     select, name = unnest.find_ancestor(exp.Select), unnest.args["offset"].name

@@ -18,6 +18,8 @@ from tests.conftest import missing
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
+PATIENCE_MS = 60_000
+"""How long a page may take on a busy machine before a test gives up."""
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -37,8 +39,9 @@ def chromium() -> Iterator[Browser]:
         missing("Chromium", "install the Debian package chromium, or set CHROMIUM to a browser")
     if importlib.util.find_spec("playwright") is None:
         missing("playwright", "pip install 'bq-monitor[dev]'")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
@@ -55,6 +58,7 @@ def open_page(chromium: Browser) -> Iterator[Any]:
             scheme = "dark" if dark else "light"
             context = chromium.new_context(viewport=viewport, color_scheme=scheme, **options)  # type: ignore[arg-type]
             stack.callback(context.close)
+            context.set_default_timeout(PATIENCE_MS)
             watched = Watched(context.new_page())
             opened.append(watched)
             _watch(watched)

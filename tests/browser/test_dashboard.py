@@ -19,13 +19,19 @@ import duckdb
 import numpy as np
 import pytest
 
-from tests.browser.conftest import NARROW, serious_faults
+from tests.browser.conftest import NARROW, WIDE, Watched, _watch, serious_faults
 from tests.dashboard.lab import HOSTILE, frame, make
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Browser, Locator, Page
 
-TABS = ("overview", "drift", "predictions", "performance", "quality", "alerts", "costs", "replay")
+TABS = {
+    "overview": ("Overview", "What is worst first"), "drift": ("Drift", "Drift by feature and window"),
+    "predictions": ("Predictions", "Answers in the window"), "performance": ("Performance", "All measures of the window"),
+    "quality": ("Data quality", "the broken ones first"), "alerts": ("Alerts", "Since when"), "costs": ("Costs", "Runs, the newest first"),
+    "replay": ("Replay", "What would have fired"),
+}  # fmt: skip
+"""Tab -> what it is called, and words that it alone shows."""
 
 
 @dataclass
@@ -84,6 +90,49 @@ def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"the server did not answer: {log.read_text()}")
 
 
+@pytest.fixture(scope="module")
+def wide(site: Site, chromium: Browser) -> Iterator[Watched]:
+    """One page of a wide window, from which the tests of this module go on by clicks."""
+    yield from _window(site, chromium, WIDE)
+
+
+@pytest.fixture(params=[False, True], ids=["light", "dark"])
+def phone(site: Site, chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    """A page of a narrow window, light and dark."""
+    yield from _window(site, chromium, NARROW, dark=request.param, monitor="loans")
+
+
+def _window(site: Site, chromium: Browser, viewport: Any, *, dark: bool = False, **query: str) -> Iterator[Watched]:
+    context = chromium.new_context(viewport=viewport, color_scheme="dark" if dark else "light")
+    watched = Watched(context.new_page())
+    _watch(watched)
+    watched.page.goto(site.at(**query))
+    settled(watched.page)
+    yield watched
+    context.close()
+
+
+@pytest.fixture
+def page(wide: Watched) -> Iterator[Page]:
+    """The wide page; a fault of it fails the test in which it happens."""
+    wide.faults.clear()
+    yield wide.page
+    assert wide.faults == []
+
+
+def show(page: Page, monitor: str, tab: str | None = None) -> Page:
+    """Open a monitor and one of its tabs by clicks, as a person does."""
+    if page.locator(".bq-title").inner_text() != monitor:
+        page.get_by_label("Show", exact=True).click()
+        page.get_by_role("option", name=monitor, exact=True).click()
+        page.locator(".bq-title").get_by_text(monitor, exact=True).wait_for()
+        settled(page)
+    if tab:
+        page.get_by_role("radio", name=TABS[tab][0], exact=True).click()
+        page.get_by_text(TABS[tab][1]).first.wait_for(timeout=20_000)
+    return settled(page)
+
+
 def settled(page: Page) -> Page:
     """The page once its script has run."""
     page.locator(".stApp[data-test-script-state=notRunning] .bq-title").wait_for(timeout=30_000)
@@ -107,9 +156,8 @@ def card(page: Page, name: str) -> str:
     return found.locator("dd").inner_text()
 
 
-def test_the_fleet_is_what_the_views_say(site: Site, open_page: Any) -> None:
+def test_the_fleet_is_what_the_views_say(site: Site, page: Page) -> None:
     """Health, alerts and the newest window of each monitor; a click on a name opens it."""
-    page = settled(open_page(site.at()).page)
     listed = {row["monitor"]: row for row in table_of(page, "Monitors, the worst first")}
     ((health, n_drift, n_features),) = site.ask(
         "SELECT health, n_drift, n_features FROM model_health WHERE monitor = 'loans'"
@@ -130,10 +178,10 @@ def test_the_fleet_is_what_the_views_say(site: Site, open_page: Any) -> None:
 
 
 @pytest.mark.parametrize("tab", TABS)
-def test_every_tab_opens_at_its_own_address(site: Site, open_page: Any, tab: str) -> None:
+def test_every_tab_opens_at_its_own_address(page: Page, tab: str) -> None:
     """Without a fault of the page or an outside request, accessible, and no wider than the window."""
-    page = settled(open_page(site.at(monitor="loans", tab=tab)).page)
-    assert page.locator(".bq-title").inner_text() == "loans"
+    show(page, "loans", tab)
+    assert tab == "overview" or f"tab={tab}" in page.url
     assert page.locator(".bq-note.fault, [data-testid=stException]").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     for chart in page.locator("[data-testid=stVegaLiteChart]").all():
@@ -141,11 +189,10 @@ def test_every_tab_opens_at_its_own_address(site: Site, open_page: Any, tab: str
     assert serious_faults(page) == []
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_all_tabs_are_reachable_on_a_phone(site: Site, open_page: Any, dark: bool) -> None:
+def test_all_tabs_are_reachable_on_a_phone(phone: Watched) -> None:
     """Each is in sight, and opens by a touch."""
-    page = settled(open_page(site.at(monitor="loans"), NARROW, dark=dark).page)
-    for words in ("Overview", "Drift", "Predictions", "Performance", "Data quality", "Alerts", "Costs", "Replay"):
+    page = phone.page
+    for words, _ in TABS.values():
         box = page.get_by_role("radio", name=words, exact=True).bounding_box()
         assert box is not None
         assert 0 <= box["x"] <= box["x"] + box["width"] <= 390
@@ -153,11 +200,12 @@ def test_all_tabs_are_reachable_on_a_phone(site: Site, open_page: Any, dark: boo
     page.wait_for_url(re.compile("tab=quality"))
     page.get_by_text("the broken ones first").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert phone.faults == []
 
 
-def test_drift_is_what_the_tables_say(site: Site, open_page: Any) -> None:
+def test_drift_is_what_the_tables_say(site: Site, page: Page, open_page: Any) -> None:
     """Scores of all features, the evidence of the chosen one; its link and its segment stand in the address, for others to open."""
-    page = settled(open_page(site.at(monitor="loans", tab="drift")).page)
+    show(page, "loans", "drift")
     expected = dict(site.ask(
         "SELECT feature, drift_score FROM drift_latest WHERE monitor = 'loans' AND segment = 'all' AND role = 'feature' "
         "AND window_end = TIMESTAMPTZ '2026-02-16 00:00:00+00'"
@@ -181,9 +229,9 @@ def test_drift_is_what_the_tables_say(site: Site, open_page: Any) -> None:
     assert card(again, "rows, window") == str(n_rows)
 
 
-def test_an_alert_is_acknowledged(site: Site, open_page: Any) -> None:
+def test_an_alert_is_acknowledged(site: Site, page: Page) -> None:
     """Who and why are in the warehouse, and on the page at once; without a reason nothing happens."""
-    page = settled(open_page(site.at(monitor="loans", tab="alerts")).page)
+    show(page, "loans", "alerts")
     page.get_by_role("button", name="Acknowledge").click()
     page.get_by_role("alert").filter(has_text="got 0 characters").wait_for()
     page.get_by_label("Why").fill("a new <b>partner</b>")
@@ -204,32 +252,58 @@ def test_an_alert_is_acknowledged(site: Site, open_page: Any) -> None:
     ]
 
 
-def test_two_files_are_compared(site: Site, open_page: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("button", "event", "status"), [("Snooze", "snoozed", "open"), ("Resolve", "closed", "resolved")]
+)
+def test_an_alert_is_put_off_or_ended(site: Site, page: Page, button: str, event: str, status: str) -> None:
+    """Who and why are in the warehouse; what is put off says until when, what is ended stands no more."""
+    show(page, "loans", "alerts")
+    why = f"{button} it: 50 % of *them*"
+    page.get_by_label("Why").fill(why)
+    page.get_by_role("button", name=button).click()
+    page.get_by_role("status").filter(has_text=f"{button}d: ").wait_for(timeout=20_000)
+    ((alert, actor, until),) = site.ask(
+        f"SELECT alert_id, actor, CAST(until AT TIME ZONE 'UTC' AS VARCHAR) FROM alert_events WHERE event = '{event}' AND note = '{why}'"
+    )
+    assert actor == "ann *b*"
+    assert site.ask(f"SELECT status FROM alerts WHERE alert_id = '{alert}'") == [(status,)]
+    listed = {row["id"]: row for row in table_of(page, "Alerts, the worst first")}
+    if button == "Resolve":
+        assert alert[:8] not in listed
+    else:
+        assert listed[alert[:8]]["silent until"] == until[:16]
+
+
+def test_two_files_are_compared(page: Page, tmp_path: Path) -> None:
     """Parquet with CSV; the verdict, each column, a chart; the files are gone, and a bad one is refused in words."""
     rng = np.random.default_rng(3)
     frame(rng, 800).to_parquet(tmp_path / "before.parquet")
     frame(rng, 800, 3.0).to_csv(tmp_path / "after.csv", index=False)
     (tmp_path / "bad.csv").write_text("amount,region,score\n")
-    page = settled(open_page(site.at(monitor="(compare)")).page)
-    page.locator("input[type=file]").nth(1).wait_for(state="attached")
-    first, second = page.locator("input[type=file]").all()
-    first.set_input_files(str(tmp_path / "before.parquet"))
-    second.set_input_files(str(tmp_path / "after.csv"))
-    page.get_by_role("button", name="Compare", exact=True).click()
+    show(page, "Compare two files")
+    compare = page.get_by_role("button", name="Compare", exact=True)
+    compare.click()
+    page.get_by_role("alert").filter(has_text="Choose both files").wait_for()
+    page.locator("input[type=file]").first.set_input_files(str(tmp_path / "before.parquet"))
+    page.locator("input[type=file]").last.set_input_files(str(tmp_path / "after.csv"))
+    for name in ("before.parquet", "after.csv"):
+        page.get_by_role("button", name=f"Remove {name}").wait_for()
+    compare.click()
     page.get_by_role("heading", name="Verdict: drift").wait_for(timeout=30_000)
+    page.get_by_text("before.parquet (baseline) beside after.csv (current)").wait_for()
     listed = {row["column"]: row["status"] for row in table_of(page, "800 baseline rows, 800 current rows")}
     assert (listed["amount"], listed["region"]) == ("drift", "ok")
     assert page.get_by_role("heading", name="amount", exact=True).count() == 1
     page.get_by_role("button", name="Remove after.csv").click()
     page.locator("input[type=file]").last.set_input_files(str(tmp_path / "bad.csv"))
-    page.get_by_text("bad.csv").wait_for()
-    page.get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_role("button", name="Remove bad.csv").wait_for()
+    compare.click()
     page.get_by_role("alert").filter(has_text="bad.csv").wait_for()
 
 
-def test_a_threshold_is_replayed(site: Site, open_page: Any) -> None:
+def test_a_threshold_is_replayed(site: Site, page: Page) -> None:
     """The slider moves, and the events of both thresholds stand beside each other."""
-    page = settled(open_page(site.at(monitor="loans", tab="replay")).page)
+    show(page, "loans", "replay")
     (plain,) = table_of(page, "What would have fired")
     ((n_drift,),) = site.ask(
         "SELECT COUNT(*) FROM drift_latest WHERE monitor = 'loans' AND status = 'drift' AND window_end > TIMESTAMPTZ '2026-01-01 00:00:00+00'"
@@ -246,9 +320,9 @@ def test_a_threshold_is_replayed(site: Site, open_page: Any) -> None:
 
 
 @pytest.mark.parametrize("tab", ["drift", "performance", "quality", "alerts"])
-def test_hostile_names_stay_text(site: Site, open_page: Any, tab: str) -> None:
+def test_hostile_names_stay_text(page: Page, tab: str) -> None:
     """No script, no picture, no Markdown: the names as they are, in tables and in the lists to pick from."""
-    page = settled(open_page(site.at(monitor="ugly", tab=tab, feature=HOSTILE[0])).page)
+    show(page, "ugly", tab)
     assert page.locator("img[src='x'], a[href^='javascript']").count() == 0
     shown = page.locator("body").inner_text()
     for name in HOSTILE if tab != "performance" else HOSTILE[:2]:
@@ -256,9 +330,9 @@ def test_hostile_names_stay_text(site: Site, open_page: Any, tab: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_empty_warehouses_have_a_page(site: Site, open_page: Any) -> None:
+def test_empty_warehouses_have_a_page(site: Site, page: Page) -> None:
     """It says what is missing; a monitor can be asked for elsewhere."""
-    page = settled(open_page(site.at(warehouse="2")).page)
+    page.goto(site.at(warehouse="2"))
     page.get_by_text("No monitor has run here yet").wait_for()
-    page = settled(open_page(site.at(warehouse="3")).page)
+    page.goto(site.at(warehouse="3"))
     page.get_by_text("bq-monitor init").wait_for()

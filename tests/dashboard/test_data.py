@@ -6,8 +6,12 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -16,9 +20,14 @@ from bq_monitor import load_config
 from bq_monitor.alerts.people import Word, acknowledge
 from bq_monitor.dashboard import data
 from bq_monitor.errors import TableNotFoundError
+from bq_monitor.report.views import Stretch
+from bq_monitor.warehouse.base import Statement
+from tests.bigquery_lab import Lab, captured, lab, server
 from tests.dashboard.lab import made
 
-__all__ = ["made"]
+__all__ = ["captured", "lab", "made", "server"]
+
+BIGQUERY = "bigquery://acme-ml/mon"
 
 
 @pytest.fixture
@@ -93,3 +102,43 @@ def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(TableNotFoundError):
         data.fleet(f"duckdb://{tmp_path}/none.duckdb")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bigquery_gives_the_rows_of_its_tables(captured: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the stand-in for BigQuery: the reads of the first page and of all tabs; a second read of the same asks nothing."""
+    captured.run("2026-01-19")
+    data.forget()
+
+    @contextmanager
+    def stand_in(url: str, monitor: str, **options: Any) -> Iterator[Any]:
+        assert (url, options) == (BIGQUERY, {"deadline_seconds": data.READ_SECONDS, "read_only": True})
+        yield captured.warehouse
+
+    monkeypatch.setattr(data, "opened", stand_in)
+    stretch = Stretch(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+    shown = data.drift(BIGQUERY, "loans", stretch, "all", "training")
+    stored = captured.warehouse.query(
+        Statement(
+            "check",
+            f"SELECT feature, window_end, drift_score FROM {captured.warehouse.table('drift_latest')} WHERE segment = 'all'",
+        )
+    )
+    scores = {
+        (row["feature"], row["window_end"]): row["drift_score"] for row in stored if row["drift_score"] is not None
+    }
+    listed = shown.loc[shown["drift_score"].notna()].set_index(["feature", "window_end"])["drift_score"]
+    assert len(scores) > 5
+    assert listed.to_dict() == scores
+    assert data.fleet(BIGQUERY)["monitor"].unique().tolist() == ["loans"]
+    end = max(moment for _, moment in scores)
+    frames = {
+        "scopes": data.scopes(BIGQUERY, "loans"), "verdicts": data.verdicts(BIGQUERY, "loans", end),
+        "quality": data.quality(BIGQUERY, "loans", stretch), "performance": data.performance(BIGQUERY, "loans", stretch),
+        "alerts": data.alerts(BIGQUERY, "loans"), "events": data.alert_events(BIGQUERY, "loans", stretch),
+    }  # fmt: skip
+    assert [name for name, frame in frames.items() if not len(frame)] == []
+    asked = len(captured.steps())
+    data.fleet(BIGQUERY)
+    data.drift(BIGQUERY, "loans", stretch, "all", "training")
+    assert len(captured.steps()) == asked
+    data.forget()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,15 @@ def rows(rng: np.random.Generator, n: int, shift: float = 0.0) -> pd.DataFrame:
     )
 
 
-def watched(folder: Path, n_weeks: int = N_WEEKS) -> Watched:
+@cache
+def shared(base: Path) -> Watched:
+    """The monitor that all tests below a folder read and none changes."""
+    folder = base / "shared-monitor"
+    folder.mkdir()
+    return watched(folder)
+
+
+def watched(folder: Path) -> Watched:
     """Weeks of which the last has shifted amounts, judged one after the other."""
     rng = np.random.default_rng(7)
     settings: dict[str, Any] = {
@@ -78,7 +87,7 @@ def watched(folder: Path, n_weeks: int = N_WEEKS) -> Watched:
     training = folder / "training.parquet"
     rows(rng, 3000).to_parquet(training)
     capture_reference(str(training), config, version="1")
-    starts = pd.date_range("2026-01-05", periods=n_weeks, freq="7D")
+    starts = pd.date_range("2026-01-05", periods=N_WEEKS, freq="7D")
     weeks = [
         rows(rng, 7 * PER_DAY, 4.0 if start == starts[-1] else 0.0).assign(
             ts=np.repeat(pd.date_range(start, periods=7), PER_DAY)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+import vl_convert
+
+from bq_monitor.report import charts
 from bq_monitor.report.page import Alert, Bucket, Check, FeatureVerdict, Health, HealthPart, Page, Point, Score
 
 END = datetime(2026, 5, 4, tzinfo=UTC)
@@ -58,23 +64,23 @@ def points(n: int, **changes: Any) -> tuple[Point, ...]:
     return tuple(replace(point, **changes) for point in made)
 
 
-def hostile_page() -> Page:
+def hostile_page(names: tuple[str, ...] = NAMES) -> Page:
     """Names that would like to be something else, wherever a name may stand; numbers that are hardly any; parts without anything."""
     features = [
         feature(
             name, "drift", explanation=f"{name}: moved", kind="categorical", timeline=points(3),
-            contributions=tuple(Bucket(other, 0.5, 1e-300, 1e300) for other in NAMES),
+            contributions=tuple(Bucket(other, 0.5, 1e-300, 1e300) for other in names),
             metrics={"js_distance": 1e300, "psi": 1e-300}, drift_score=0.9,
         )
-        for name in NAMES
+        for name in names
     ]  # fmt: skip
     nothing = FeatureVerdict("nothing known", "feature", None, "not_evaluated", MARKUP)
     empty = feature(
         "bare", contributions=(Bucket(None),), metrics={}, metric=None, drift_score=None, lower=None, upper=None
     )
-    apart = [feature(name, "drift", segment=f"{name}={other}") for name in NAMES[:2] for other in NAMES[:4]]
-    bins = tuple({"bin": name, "n": None, "share": None, "reference_share": 1e-300} for name in NAMES)
-    cells = tuple({"outcome": name, "predicted": name, "n": 1} for name in NAMES)
+    apart = [feature(name, "drift", segment=f"{name}={other}") for name in names[:2] for other in names[:4]]
+    bins = tuple({"bin": name, "n": None, "share": None, "reference_share": 1e-300} for name in names)
+    cells = tuple({"outcome": name, "predicted": name, "n": 1} for name in names)
     scores = [
         score("roc_auc", status="drift"), score("accuracy", confusion=cells, bins=bins), score("ece", bins=bins, value=None, lower=None),
         score(f"concept:{MARKUP}", status="drift", explanation=MARKUP, bins=bins), score("roc_auc", segment=MARKUP, reason=BREAKER),
@@ -82,14 +88,14 @@ def hostile_page() -> Page:
     ]  # fmt: skip
     alerts = [
         Alert("drift", "critical", name, name, name, name, "open", name, START, END, 1, name, name, END)
-        for name in NAMES
+        for name in names
     ]
     parts = (HealthPart("features", None, 30, MARKUP), HealthPart("quality", 1e300, 10, LONG))
     return page(
         name=MARKUP, features=(*features, nothing, empty, *apart), performance=tuple(scores),
         history=tuple(replace(item, window_end=END - timedelta(days=n)) for item in scores for n in range(2)),
-        quality=tuple(Check("null_rate", name, "drift", name, 1e300, -1e300, 1e-300, None, name) for name in NAMES),
-        alerts=tuple(alerts), health=(Health(None, parts, MARKUP),), notes=NAMES, made_from=tuple((name, name) for name in NAMES),
+        quality=tuple(Check("null_rate", name, "drift", name, 1e300, -1e300, 1e-300, None, name) for name in names),
+        alerts=tuple(alerts), health=(Health(None, parts, MARKUP),), notes=names, made_from=tuple((name, name) for name in names),
         owner=MARKUP, runbook="https://wiki.test/?a=1&b=\"><script>alert(1)</script>",
     )  # fmt: skip
 
@@ -109,3 +115,29 @@ def large_page() -> Page:
     ]
     apart = [feature(name, segment=f"region={i}") for name in names for i in range(6)]
     return page(features=(*whole, *apart))
+
+
+@contextmanager
+def drawn_once() -> Iterator[None]:
+    """Charts of equal rows are drawn once: samples have many, and each takes a while."""
+
+    def remembered(draw: Callable[..., Any], key: Callable[..., str]) -> Callable[..., Any]:
+        known: dict[str, Any] = {}
+
+        def once(*args: Any, **options: Any) -> Any:
+            place = key(*args, **options)
+            if place not in known:
+                known[place] = draw(*args, **options)
+            return known[place]
+
+        return once
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("distribution", "metric_timeline"):
+            patch.setattr(
+                charts, name, remembered(getattr(charts, name), lambda *args, **options: repr((args, options)))
+            )
+        patch.setattr(
+            vl_convert, "vegalite_to_svg", remembered(vl_convert.vegalite_to_svg, lambda spec, **_: repr(spec))
+        )
+        yield

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from bq_monitor.report import charts
+from bq_monitor.report.charts.shares import MAX_CATEGORIES, MAX_FEATURES
 from bq_monitor.report.charts.svg import inline_svg
+from bq_monitor.report.palette import PALETTE
 
 HOSTILE = (
     "</svg><script>alert(1)</script>", "😀🎉", "שלום עולם", "a very long name " * 8, 'datum["x"] && 1', "\x00\x1b[31m", "&lt;", "", None,
@@ -185,8 +187,35 @@ def test_categories_left_out_are_told() -> None:
     rows = [(f"c{k:02}", 0.4 / (k + 1), 0.3 / (k + 1), 0.9 if k == 49 else 0.01) for k in range(50)]
     chart = charts.distribution(buckets(*rows), kind=CATEGORICAL)
     names = {row["bucket_"] for row in points(chart)}
-    assert names == {f"c{k:02}" for k in (*range(charts.MAX_CATEGORIES - 1), 49)}
+    assert names == {f"c{k:02}" for k in (*range(MAX_CATEGORIES - 1), 49)}
     assert chart.to_dict()["title"]["text"] == "and 35 more, each at most 2.67% of rows"  # 0.4 / 15
+
+
+@pytest.mark.parametrize("kind", [NUMERIC, CATEGORICAL])
+def test_buckets_of_one_name_stand_apart(kind: str) -> None:
+    """Each bucket has a place of its own, though two may read the same."""
+    drawn = points(
+        charts.distribution(
+            buckets(("a", 0.2, 0.3, 0.0), ("a", 0.5, 0.4, 0.0), (None, 0.1, 0.1, 0.0), ("", 0.2, 0.2, 0.0)), kind=kind
+        )
+    )
+    assert len({row["bucket_"] for row in drawn}) == 4
+    assert {row["bucket_"].rstrip("\u200b") for row in drawn} == {"a", "(empty)"}
+
+
+def test_an_alert_whose_window_could_not_tell_ends_in_a_question_mark() -> None:
+    """It has no arrow, which would say that it is known to stand; a resolved one has neither."""
+    frame = pd.concat([alerts(1, status="open", is_unknown=True), alerts(1, is_unknown=True, feature="over")])
+    spec = charts.alert_timeline(frame).to_dict()
+    ends = {layer["mark"].get("shape") or layer["mark"].get("text"): layer for layer in spec["layer"]}
+    rows = {
+        sign: layer["data"].get("values", spec.get("datasets", {}).get(layer["data"].get("name")))
+        for sign, layer in ends.items()
+        if sign
+    }
+    assert rows["triangle-right"] == []
+    assert [row["about_"] for row in rows["?"]] == ["drift, f0"]
+    assert rows["?"][0]["state_"] == "open, its last window could not tell"
 
 
 def test_a_window_that_was_not_evaluated_is_a_cross_on_the_axis() -> None:
@@ -230,7 +259,7 @@ def test_a_heat_map_shows_the_most_drifted_first() -> None:
     chart = charts.heat_map(pd.concat([calm, drift(("z",), n=2, status="drift", drift_score=0.3)]))
     order = list(dict.fromkeys(row["feature_"] for row in points(chart) if "known" in row))
     assert order[:2] == ["z", "f000"]
-    assert len(order) == charts.MAX_FEATURES
+    assert len(order) == MAX_FEATURES
     assert chart.to_dict()["title"]["text"].startswith("and 40 more features")
 
 
@@ -295,9 +324,9 @@ def test_a_chart_is_as_wide_as_its_container_or_as_told() -> None:
 
 def test_a_dark_chart_has_only_dark_colours() -> None:
     """Every colour of the palette gives way to its dark one, and data that look like a colour stay."""
-    light = charts.PALETTE["production"]
+    light = PALETTE["production"]
     chart = charts.distribution(buckets((light, 0.5, 0.5, 0.1)), kind=NUMERIC)
     spec = charts.themed(chart, dark=True)
     assert charts.themed(chart, dark=False) == chart.to_dict()
-    assert not any(value in str(_without_data({**spec, "datasets": None})) for value in charts.PALETTE.values())
+    assert not any(value in str(_without_data({**spec, "datasets": None})) for value in PALETTE.values())
     assert light in str(spec)

@@ -6,7 +6,9 @@ import builtins
 import csv
 import io
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,15 +16,16 @@ import pytest
 from click.testing import CliRunner
 
 from bq_monitor.cli import cli
+from bq_monitor.cli.main import _report_demo
 from bq_monitor.demo import _OWN_FILES, REPORT
 from bq_monitor.report.formats import csv_text, json_text, markdown_text
-from tests.report.lab import Watched, rows, watched
+from tests.report.lab import Watched, rows, shared
 from tests.report.samples import NAMES, feature, hostile_page, page, score
 
 
 @pytest.fixture(scope="module")
 def monitor(tmp_path_factory: pytest.TempPathFactory) -> Watched:
-    return watched(tmp_path_factory.mktemp("formats"), 2)
+    return shared(tmp_path_factory.getbasetemp())
 
 
 def called(*args: str) -> Any:
@@ -66,7 +69,10 @@ def test_markdown_says_the_verdict_and_the_numbers() -> None:
     """The sentence first, then the features with their scores, then the answers with their intervals."""
     text = markdown_text(page(performance=(score("roc_auc"),)))
     assert "**None of 1 feature drifted; the answers are as good as in training.**" in text
-    assert "| x | ✓ ok | 0.125 | 0.1235 | 500 |  |" in text
+    assert (
+        "| x | ✓ ok | 0.125 | 0.1235 | 500 | js\\_distance is above its threshold, but not surely: with 500 rows it may be chance |"
+        in text
+    )
     assert r"| roc\_auc | all | realised | 0.8 | 0.75 to 0.85 | 0.8 | max\_drop 0.05 | ✓ ok |" in text
 
 
@@ -122,6 +128,31 @@ def test_without_the_extra_it_is_said_at_once(args: list[str], monkeypatch: pyte
 def test_a_demo_may_replace_its_report() -> None:
     """The report is among the files that a second demo removes from the folder."""
     assert REPORT in _OWN_FILES
+
+
+def test_numbers_in_markdown_have_nothing_hidden() -> None:
+    """A number that is copied is that number: only what would begin a list is kept from it."""
+    assert "threshold 0.1" in markdown_text(page(made_from=(("threshold", "0.1"),)))
+
+
+def demo_of(monitor: Watched, directory: Path) -> Any:
+    """What the demo would have found, as far as its report needs it."""
+    return SimpleNamespace(directory=directory, config=Path(monitor.path))
+
+
+def test_the_demo_leaves_its_report(monitor: Watched, tmp_path: Path) -> None:
+    """The newest window's report lies in the demo's folder, and the demo says where."""
+    assert _report_demo(demo_of(monitor, tmp_path)) == f"report: {tmp_path / REPORT}"
+    assert "features drifted" in (tmp_path / REPORT).read_text()
+
+
+def test_a_demo_without_the_extra_goes_on(monitor: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without altair there is no report but a word on how to get one."""
+    monkeypatch.setitem(sys.modules, "altair", None)
+    told = _report_demo(demo_of(monitor, tmp_path))
+    assert told.startswith("no report was written: ")
+    assert "pip install 'bq-monitor[report]'" in told
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_names_of_the_sample_are_hostile() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from bq_monitor.report.html import number, render_html, share
 from bq_monitor.report.page import Page
-from tests.report.samples import END, MARKUP, feature, hostile_page, large_page, page, score
+from tests.report.samples import END, MARKUP, drawn_once, feature, hostile_page, large_page, page, score
 
 MADE_AT = datetime(2026, 5, 5, tzinfo=UTC)
 MAX_BYTES = 3_000_000
@@ -42,7 +42,8 @@ class Elements(HTMLParser):
 
 @pytest.fixture(scope="module")
 def hostile() -> Elements:
-    return Elements(render_html(hostile_page(), made_at=MADE_AT))
+    with drawn_once():
+        return Elements(render_html(hostile_page(), made_at=MADE_AT))
 
 
 def test_the_policy_allows_the_own_style_and_script_alone(hostile: Elements) -> None:
@@ -90,7 +91,8 @@ def test_no_text_of_a_user_is_in_style_or_script(hostile: Elements) -> None:
 
 def test_200_features_with_long_names_stay_below_three_megabytes() -> None:
     """Every feature is there, with its buckets; the file can be sent by mail."""
-    text = render_html(large_page(), made_at=MADE_AT)
+    with drawn_once():
+        text = render_html(large_page(), made_at=MADE_AT)
     assert text.count('<tbody class="feature"') == 200
     assert text.count(">Buckets: share of rows<") == 200
     assert len(text.encode()) < MAX_BYTES

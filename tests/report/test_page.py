@@ -15,9 +15,10 @@ from bq_monitor.errors import TableNotFoundError
 from bq_monitor.report.of_comparison import page_of_comparison
 from bq_monitor.report.of_run import page_of_run
 from bq_monitor.report.page import Alert, Page
+from bq_monitor.report.sentence import told
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 from bq_monitor.warehouse.setup import create_tables
-from tests.report.lab import MARKUP, Watched, rows, watched
+from tests.report.lab import MARKUP, Watched, rows, shared
 from tests.report.samples import END, START, feature, page, score
 
 NEWEST = "window_end = TIMESTAMPTZ '2026-02-02 00:00:00+00'"
@@ -38,7 +39,7 @@ PLAIN = (
 
 @pytest.fixture(scope="module")
 def monitor(tmp_path_factory: pytest.TempPathFactory) -> Watched:
-    return watched(tmp_path_factory.mktemp("watched"))
+    return shared(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +170,7 @@ LATER = {"window_start": START - timedelta(days=7), "window_end": START}
             {"features": (*drifted(1, 2), feature("y", "not_evaluated", reason="no rows"))},
             "1 of 2 features drifted (1 more could not be evaluated); how good the answers are is not known.",
         ),
-        ({"performance": (score("roc_auc", status="drift"),)}, "None of 1 feature drifted; the answers broke their limits (roc_auc: max_drop 0.05)."),
+        ({"performance": (score("roc_auc", status="drift"),)}, "None of 1 feature drifted; the answers broke their limit (roc_auc: max_drop 0.05)."),
         ({"performance": (score("roc_auc", rule="min 0.7"),)}, "None of 1 feature drifted; no limit on the answers is broken."),
         (
             {"performance": (score("roc_auc"), score("accuracy", rule=None, upper=0.79))},
@@ -194,26 +195,44 @@ def test_the_verdict_says_what_the_statuses_say(changes: dict[str, Any], said: s
 def test_what_the_verdict_leaves_out_is_a_finding() -> None:
     """Moved answers, concept drift, segments, fairness and failed checks are each said; without any there is no finding."""
     assert page().findings == ()
-    told = page(
+    found = page(
         features=(*drifted(0, 1), replace(feature("p", "drift"), role="prediction"), feature("x0", "drift", segment="a=1")),
         performance=(score("concept:x0", status="drift"), score("tpr_ratio", segment="a=1", status="drift"), score("roc_auc"),
                      score("roc_auc", basis="estimated", status="drift")),
     )  # fmt: skip
-    assert told.findings == (
+    assert found.findings == (
         "The model's answers drifted (p).",
         "The estimate without outcomes breaks a limit (roc_auc: max_drop 0.05).",
         "Outcomes no longer follow from the inputs as in training (x0).",
         "Something drifted in 1 of 1 segment.",
         "1 limit of fairness is broken.",
     )
-    assert told.status == "drift"
+    assert found.status == "drift"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "moved; js_distance is above its threshold, but not surely: with 500 rows it may be chance"),
+        ({"threshold": 0.2}, "moved"), ({"threshold": None}, "moved"), ({"status": "drift"}, "moved"), ({"reason": "no rows"}, "no rows"),
+    ],
+)  # fmt: skip
+def test_a_value_beyond_its_threshold_that_is_no_drift_is_explained(changes: dict[str, Any], said: str) -> None:
+    """Whoever sees a value above the threshold beside `ok` reads why; nobody else does."""
+    assert told(replace(feature("x", explanation="moved"), **changes)) == said
+
+
+def test_of_several_limits_it_is_said_how_many_broke() -> None:
+    """One broken limit of two is not all."""
+    found = page(performance=(score("roc_auc", status="drift"), score("accuracy")))
+    assert "the answers broke 1 of 2 limits (roc_auc: max_drop 0.05)" in found.verdict
 
 
 def test_provisional_numbers_break_nothing() -> None:
     """Outcomes that may still change are neither a verdict nor a finding."""
-    told = page(performance=(score("roc_auc", status="drift", is_provisional=True),))
-    assert told.status == "ok"
-    assert "broke" not in told.verdict
+    found = page(performance=(score("roc_auc", status="drift", is_provisional=True),))
+    assert found.status == "ok"
+    assert "broke" not in found.verdict
 
 
 def test_plain_values_are_json(found: Page) -> None:
@@ -238,13 +257,13 @@ def test_plain_values_are_json(found: Page) -> None:
 def test_the_worst_comes_first() -> None:
     """Features by status, then by drift score; of several baselines the worst one counts."""
     calm = feature("a", drift_score=0.9)
-    told = page(
+    found = page(
         features=(calm, feature("b", "drift", drift_score=0.2), replace(calm, status="drift", baseline="promoted"))
     )
-    assert [(row.worst.feature, row.worst.baseline) for row in told.rows] == [("a", "promoted"), ("b", "training")]
+    assert [(row.worst.feature, row.worst.baseline) for row in found.rows] == [("a", "promoted"), ("b", "training")]
 
 
 def test_alerts_keep_their_time() -> None:
     """A moment becomes ISO text in plain values."""
-    told = page(alerts=(Alert("drift", "warning", "x drifted", since=END),))
-    assert told.to_dict()["alerts"][0]["since"] == "2026-05-04T00:00:00+00:00"
+    found = page(alerts=(Alert("drift", "warning", "x drifted", since=END),))
+    assert found.to_dict()["alerts"][0]["since"] == "2026-05-04T00:00:00+00:00"

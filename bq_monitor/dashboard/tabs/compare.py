@@ -10,7 +10,7 @@ import streamlit as st
 
 from bq_monitor.dashboard.serving import MAX_UPLOAD_MB
 from bq_monitor.dashboard.shown import heading, note
-from bq_monitor.dashboard.tabs.drawing import chart, html
+from bq_monitor.dashboard.tabs.drawing import html, side_by_side
 from bq_monitor.dashboard.tabs.replay import as_html
 from bq_monitor.errors import BqMonitorError, InputError, said
 from bq_monitor.report import charts
@@ -18,6 +18,7 @@ from bq_monitor.report import charts
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+    from bq_monitor.comparison.columns import FeatureComparison
     from bq_monitor.comparison.compare import Comparison
 
 ENDINGS = ("parquet", "csv")
@@ -27,6 +28,27 @@ MAX_CHARTS = 6
 def show(dark: bool) -> None:
     """Two files, the columns with a role, a button; then the verdict, tables and charts."""
     html(note(f"Parquet or CSV, each up to {MAX_UPLOAD_MB} MB. They are compared here and deleted; nothing is kept."))
+    with st.form("compare", enter_to_submit=False):
+        files, options = _fields()
+        pressed = st.form_submit_button("Compare", type="primary")
+    if pressed and not all(files):
+        html(note("Choose both files, the baseline and the current one, then compare.", "fault"))
+    elif pressed and files[0] and files[1]:
+        st.session_state.pop("comparison", None)
+        try:
+            with st.spinner("Comparing …"):
+                found = compared(files[0], files[1], options)
+        except BqMonitorError as error:
+            html(note(said(error), "fault"))
+        else:
+            st.session_state["comparison"] = found, f"{files[0].name} (baseline) beside {files[1].name} (current)"
+    if kept := st.session_state.get("comparison"):
+        found, names = kept
+        _result(found, names, dark)
+
+
+def _fields() -> tuple[list[UploadedFile | None], dict[str, str | None]]:
+    """What is to be compared. In a form: streamlit loses a file that is chosen in the moment in which the page is drawn anew."""
     places = st.columns(2)
     files = [
         place.file_uploader(title, list(ENDINGS), key=key, max_upload_size=MAX_UPLOAD_MB)
@@ -39,16 +61,7 @@ def show(dark: bool) -> None:
             roles, (("label", "outcome"), ("prediction", "prediction"), ("score", "score")), strict=True
         )
     }
-    pressed = st.button("Compare", type="primary", disabled=not all(files))
-    if pressed and files[0] and files[1]:
-        try:
-            with st.spinner("Comparing …"):
-                st.session_state["comparison"] = compared(files[0], files[1], options)
-        except BqMonitorError as error:
-            st.session_state.pop("comparison", None)
-            html(note(said(error), "fault"))
-    if found := st.session_state.get("comparison"):
-        _result(found, dark)
+    return files, options
 
 
 def compared(baseline: UploadedFile, current: UploadedFile, options: dict[str, Any]) -> Comparison:
@@ -74,12 +87,12 @@ def _write(folder: Path, name: str, file: UploadedFile) -> Path:
     return path
 
 
-def _result(found: Comparison, dark: bool) -> None:
+def _result(found: Comparison, names: str, dark: bool) -> None:
     from bq_monitor.tables import comparison_lines, comparison_tables
 
     *lines, verdict = comparison_lines(found)
     html(
-        heading(f"Verdict: {verdict}"),
+        heading(f"Verdict: {verdict}", names),
         *(note(line) for line in lines),
         *(as_html(made) for made in comparison_tables(found)),
     )
@@ -87,12 +100,9 @@ def _result(found: Comparison, dark: bool) -> None:
         (item for item in found.features if item.verdict.contributions),
         key=lambda item: (item.status != "drift", -(item.verdict.drift_score or 0.0), item.feature),
     )
-    places = st.columns(2)
-    for i, item in enumerate(moved[:MAX_CHARTS]):
-        buckets = [vars(part) for part in item.verdict.contributions]
-        with places[i % 2]:
-            chart(
-                charts.distribution(buckets, kind=item.kind or "categorical", baseline="baseline"),
-                item.feature,
-                dark=dark,
-            )
+    side_by_side(((_distribution(item), item.feature) for item in moved[:MAX_CHARTS]), dark=dark)
+
+
+def _distribution(item: FeatureComparison) -> charts.Chart:
+    buckets = [vars(part) for part in item.verdict.contributions]
+    return charts.distribution(buckets, kind=item.kind or "categorical", baseline="baseline")

@@ -23,6 +23,15 @@ def chart(drawn: Chart, title: str, *, dark: bool, below: str = "") -> None:
     st.vega_lite_chart(spec=themed(drawn, dark=dark), theme=None, width="stretch", alt=title)
 
 
+def side_by_side(drawn: Iterable[tuple[Chart, str]], *, dark: bool) -> None:
+    """Charts in pairs; both of a pair begin at the same height."""
+    listed = list(drawn)
+    for i in range(0, len(listed), 2):
+        for place, (each, title) in zip(st.columns(2), listed[i : i + 2], strict=False):
+            with place:
+                chart(each, title, dark=dark)
+
+
 def html(*parts: Html) -> None:
     """Parts one under the other."""
     st.html("".join(parts))

@@ -51,8 +51,8 @@ def of_scene(scene: Scene) -> pd.DataFrame:
     return frame[frame["model_version"] == scene.version]
 
 
-def explore(scene: Scene, frame: pd.DataFrame) -> None:
-    """One feature over time and its distribution in one window; then that window's features, the worst first."""
+def explore(scene: Scene, frame: pd.DataFrame, what: str = "Features") -> None:
+    """One feature over time and its distribution in one window; then all of that window, the worst first. `what` says what they are."""
     places = st.columns(2)
     with places[1]:
         end = pick_moment("Window", frame)
@@ -75,7 +75,7 @@ def explore(scene: Scene, frame: pd.DataFrame) -> None:
         if buckets := items(verdict["contributions"]):
             with st.expander("Buckets"):
                 html(table("Shares by bucket", _BUCKETS, buckets))
-    html(table(f"Features in the window that ends {moment(end)}, the worst first", _columns(scene), listed))
+    html(table(f"{what} in the window that ends {moment(end)}, the worst first", _columns(scene), listed))
 
 
 def _worst_first(row: dict[str, Any]) -> tuple[int, float, str]:

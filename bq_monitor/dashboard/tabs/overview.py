@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import streamlit as st
-
 from bq_monitor.dashboard import data
 from bq_monitor.dashboard.choices import Scene
 from bq_monitor.dashboard.shown import Column, Html, badge, cards, link, moment, number, table
-from bq_monitor.dashboard.tabs.drawing import SEVEREST_FIRST, chart, html, newest, nothing, rows
+from bq_monitor.dashboard.tabs.drawing import SEVEREST_FIRST, html, newest, nothing, rows, side_by_side
 from bq_monitor.report import charts
 
 if TYPE_CHECKING:
@@ -148,16 +146,13 @@ def _ahead(scene: Scene, drift: pd.DataFrame) -> None:
 def _trends(scene: Scene, measured: pd.DataFrame, checks: pd.DataFrame) -> None:
     observed = measured[(measured["basis"] == "observed") & (measured["segment"] == scene.segment)]
     counted = observed[observed["metric"] == "n_rows"]
-    places = st.columns(2)
-    with places[0]:
-        if len(counted) or not len(checks):
-            chart(charts.bars_over_time(counted, "window_end", "value", "rows"), "Rows", dark=scene.dark)
-        else:
-            volumes = checks[checks["check_name"] == "volume"]
-            chart(charts.volume(volumes), "Rows, all segments", dark=scene.dark)
+    if len(counted) or not len(checks):
+        volume = charts.bars_over_time(counted, "window_end", "value", "rows"), "Rows"
+    else:
+        volume = charts.volume(checks[checks["check_name"] == "volume"]), "Rows, all segments"
     shown = [
-        (name, title) for name, title in _OBSERVED if observed.loc[observed["metric"] == name, "value"].notna().any()
+        (charts.performance_timeline(of_metric), title)
+        for name, title in _OBSERVED
+        if (of_metric := observed[observed["metric"] == name])["value"].notna().any()
     ]
-    for i, (name, title) in enumerate(shown, 1):
-        with places[i % 2]:
-            chart(charts.performance_timeline(observed[observed["metric"] == name]), title, dark=scene.dark)
+    side_by_side([volume, *shown], dark=scene.dark)

@@ -9,7 +9,7 @@ import streamlit as st
 from bq_monitor.dashboard import data
 from bq_monitor.dashboard.choices import Scene, pick, pick_moment
 from bq_monitor.dashboard.shown import Column, badge, heading, link, moment, number, span, table
-from bq_monitor.dashboard.tabs.drawing import WORST_FIRST, chart, html, items, known, nothing, rows
+from bq_monitor.dashboard.tabs.drawing import WORST_FIRST, chart, html, items, known, nothing, rows, side_by_side
 from bq_monitor.report import charts
 
 if TYPE_CHECKING:
@@ -63,12 +63,12 @@ def _is_fairness(metric: str) -> bool:
 
 
 _VALUES = (
-    Column("basis", lambda row: row["basis"]), Column("verdict", lambda row: badge(row["status"]) if row["rule"] else None),
+    Column("basis", lambda row: row["basis"]), Column("verdict", lambda row: badge(row["status"]) if row["rule"] else None, is_optional=True),
     Column("value", lambda row: number(row["value"]), is_number=True), Column("surely between", lambda row: span(row["lower"], row["upper"])),
-    Column("reference", lambda row: number(row["reference_value"]), is_number=True), Column("limit", lambda row: row["rule"]),
+    Column("reference", lambda row: number(row["reference_value"]), is_number=True), Column("limit", lambda row: row["rule"], is_optional=True),
     Column("rows told from", lambda row: number(row["n"]), is_number=True),
     Column("standing", lambda row: "provisional" if row["is_provisional"] is True else "final"),
-    Column("why", lambda row: row["explanation"] or row["reason"]),
+    Column("why", lambda row: row["explanation"] or row["reason"], is_optional=True),
 )  # fmt: skip
 
 
@@ -100,14 +100,11 @@ def _made_of(scene: Scene, frame: pd.DataFrame) -> None:
     bins = {name: items(by_metric.get(name, {}).get("bins")) for name in ("ece", "accuracy")}
     cells = next((items(row["confusion"]) for row in by_metric.values() if items(row["confusion"])), [])
     drawn = [
-        ("Calibration: what came true by score", charts.calibration(bins["ece"])) if bins["ece"] else None,
-        ("Right answers by confidence", charts.confidence(bins["accuracy"])) if bins["accuracy"] else None,
-        ("Confusion: what was predicted, and what came true", charts.confusion(cells)) if cells else None,
+        (charts.calibration(bins["ece"]), "Calibration: what came true by score") if bins["ece"] else None,
+        (charts.confidence(bins["accuracy"]), "Right answers by confidence") if bins["accuracy"] else None,
+        (charts.confusion(cells), "Confusion: what was predicted, and what came true") if cells else None,
     ]
-    places = st.columns(2)
-    for i, part in enumerate(filter(None, drawn)):
-        with places[i % 2]:
-            chart(part[1], part[0], dark=scene.dark)
+    side_by_side(filter(None, drawn), dark=scene.dark)
 
 
 def _concept(scene: Scene, frame: pd.DataFrame) -> None:
@@ -131,7 +128,8 @@ def _concept(scene: Scene, frame: pd.DataFrame) -> None:
 
 _CONCEPTS = (
     Column("feature", lambda row: row["metric"].removeprefix(_CONCEPT)), Column("verdict", lambda row: badge(row["status"])),
-    Column("value", lambda row: number(row["value"]), is_number=True), Column("why", lambda row: row["explanation"] or row["reason"]),
+    Column("value", lambda row: number(row["value"]), is_number=True),
+    Column("why", lambda row: row["explanation"] or row["reason"], is_optional=True),
 )  # fmt: skip
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from bq_monitor.dashboard import data
 from bq_monitor.dashboard.choices import Scene
-from bq_monitor.dashboard.tabs.drawing import chart, nothing
+from bq_monitor.dashboard.tabs.drawing import nothing, side_by_side
 from bq_monitor.dashboard.tabs.drift import explore, of_scene
 from bq_monitor.report import charts
 
@@ -28,13 +26,11 @@ def show(scene: Scene) -> None:
         & (observed["model_version"] == scene.version)
     ]
     if len(answers):
-        explore(scene, answers)
+        explore(scene, answers, "Answers")
     else:
         nothing(
             "No answer of the model was judged in these windows: the monitor has no 'prediction', or nothing ran in this range."
         )
-    places = st.columns(2)
     shown = [(name, title) for name, title in _RATES if observed.loc[observed["metric"] == name, "value"].notna().any()]
-    for i, (name, title) in enumerate(shown):
-        with places[i % 2]:
-            chart(charts.performance_timeline(observed[observed["metric"] == name]), title, dark=scene.dark)
+    rates = ((charts.performance_timeline(observed[observed["metric"] == name]), title) for name, title in shown)
+    side_by_side(rates, dark=scene.dark)

@@ -58,5 +58,6 @@ _COLUMNS = (
     Column("value", lambda row: number(row["value"]), is_number=True),
     Column("reference", lambda row: number(row["reference_value"]), is_number=True),
     Column("limit", lambda row: number(row["limit_value"]), is_number=True),
-    Column("rows", lambda row: number(row["n_rows"]), is_number=True), Column("why", lambda row: row["explanation"] or row["reason"]),
+    Column("rows", lambda row: number(row["n_rows"]), is_number=True),
+    Column("why", lambda row: row["explanation"] or row["reason"], is_optional=True),
 )  # fmt: skip

@@ -48,6 +48,17 @@ def records(frame: Frame, columns: Iterable[str]) -> list[Row]:
     return [{name: clean(row.get(name)) for name in names} for row in rows]
 
 
+def apart(names: Iterable[str]) -> list[str]:
+    """The names in order; one that has been before has a space of no width behind it, so that it has a place of its own."""
+    found: dict[str, None] = {}
+    for name in names:
+        own = name
+        while own in found:
+            own += "\u200b"
+        found[own] = None
+    return list(found)
+
+
 def utc_text(moment: str | None) -> str | None:
     """How a tooltip shows a moment of `clean`."""
     return None if moment is None else moment[:16].replace("T", " ") + " UTC"

@@ -11,6 +11,7 @@ from bq_monitor.report.charts.parts import (
     Chart,
     Frame,
     Row,
+    apart,
     data,
     finished,
     label_limit,
@@ -47,9 +48,13 @@ def distribution(buckets: Frame, *, kind: str, baseline: str = "training", width
         baseline: what the window was compared with, for the legend.
         width: pixels; None fills the container.
     """
-    rows = [row | {"place": place} for place, row in enumerate(records(buckets, _BUCKET))]
-    if not rows:
+    found = records(buckets, _BUCKET)
+    if not found:
         return nothing(width=width)
+    labels = apart(row["bucket"] or "(empty)" for row in found)
+    rows = [
+        row | {"place": place, "bucket": label} for place, (row, label) in enumerate(zip(found, labels, strict=True))
+    ]
     moved = _most_moved(rows)
     if kind in _ORDERED:
         return _columns(rows, moved, baseline, width)
@@ -69,7 +74,7 @@ def _both(rows: list[Row], baseline: str) -> list[Row]:
     """A row for each share that is there: `share` of `series_`."""
     return [
         {
-            "place": row["place"], "bucket_": row["bucket"] or "(empty)", "series_": series, "share": row[name],
+            "place": row["place"], "bucket_": row["bucket"], "series_": series, "share": row[name],
             "baseline_share": row["baseline_share"], "current_share": row["current_share"], "psi": row["psi"],
         }
         for series, name in ((baseline, "baseline_share"), ("production", "current_share"))
@@ -109,7 +114,7 @@ def _columns(rows: list[Row], moved: Row | None, baseline: str, width: int | Non
         third = 3 * moved["place"] // len(rows)
         align = ("left", "center", "right")[third]
         top = max(values([moved], "baseline_share", "current_share"), default=0)
-        mark = alt.Chart(data([{"bucket_": moved["bucket"] or "(empty)", "share": top, "words_": "▼ moved most"}]))
+        mark = alt.Chart(data([{"bucket_": moved["bucket"], "share": top, "words_": "▼ moved most"}]))
         layers.append(_said(mark, align, "bottom", dy=-3).encode(x=place, y=share))
     return finished(layered(*layers), height=140, width=width)
 
@@ -136,7 +141,7 @@ def _bars(rows: list[Row], moved: Row | None, baseline: str, width: int | None) 
     layers: list[alt.Chart] = [bars]
     if moved:
         end = max(values([moved], "baseline_share", "current_share"), default=0)
-        mark = alt.Chart(data([{"bucket_": moved["bucket"] or "(empty)", "share": end, "words_": "◀ moved most"}]))
+        mark = alt.Chart(data([{"bucket_": moved["bucket"], "share": end, "words_": "◀ moved most"}]))
         layers.append(_said(mark, "left", "middle", dx=4).encode(y=place, x=share))
     left_out = _left_out(rows, kept)
     return finished(layered(*layers), height=alt.Step(11), width=width, left_out=left_out)

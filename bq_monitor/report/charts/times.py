@@ -306,7 +306,10 @@ def _marks(rows: list[Row], shared: _Shared, signs: Sequence[Sign]) -> list[alt.
 
 
 def alert_timeline(alerts: Frame, *, width: int | None = None) -> Chart:
-    """Each alert from its beginning to its end or, while it is open, to the end of the chart; the most severe open ones first."""
+    """Each alert from its beginning to its end or, while it is open, to the end of the chart; the most severe open ones first.
+
+    An arrow says that it stands, a question mark that its last window could not tell.
+    """
     wanted = records(alerts, _ALERT)
     rows = [row for row in wanted if row["since"] is not None or row["window_end"] is not None]
     if not rows:
@@ -335,14 +338,16 @@ def _urgency(row: Row) -> tuple[bool, int, str, str]:
 
 
 def _span(row: Row, newest: str) -> Row:
-    """An alert as a line from `start` to `end`; where it is open an arrow stands at the newest end of all."""
+    """An alert as a line from `start` to `end`, which for an open one is the newest end of all; a sign stands there."""
     is_open = row["status"] != "resolved"
+    is_unknown = is_open and bool(row["is_unknown"])
     about = [row[name] for name in _ABOUT if row[name] not in (None, "", "all", "training")]
     start = row["since"] or row["window_end"]
     end = newest if is_open else max(start, row["window_end"] or start)
     return {
         "about_": ", ".join([str(row["kind"]).replace("_", " "), *about]), "start": start, "end": end, "open": is_open,
-        "severity_": row["severity"] if row["severity"] in _KNOWN_SEVERITIES else "info", "state_": row["status"] or "",
+        "unknown": is_unknown, "severity_": row["severity"] if row["severity"] in _KNOWN_SEVERITIES else "info",
+        "state_": (row["status"] or "") + (", its last window could not tell" if is_unknown else ""),
         "since_": utc_text(row["since"]), "last_": utc_text(row["window_end"]), "message_": row["message"] or "",
     }  # fmt: skip
 
@@ -361,7 +366,8 @@ def _spans(drawn: list[Row]) -> alt.LayerChart:
     axis = alt.Axis(grid=True, labelLimit=label_limit(drawn, "about_", 190))
     place = alt.Y("about_", type="nominal", sort=None, title=None, axis=axis)
     whole = alt.Chart(data(drawn))
-    still = alt.Chart(data([row for row in drawn if row["open"]]))
+    still = alt.Chart(data([row for row in drawn if row["open"] and not row["unknown"]]))
+    unknown = alt.Chart(data([row for row in drawn if row["unknown"]]))
     start, end = alt.X("start", **time_axis("UTC")), alt.X("end", **time_axis("UTC"))
     lines = whole.mark_rule(strokeWidth=2.5, strokeCap="round")
     arrows = still.mark_point(filled=True, opacity=1, size=60, shape="triangle-right")
@@ -371,4 +377,7 @@ def _spans(drawn: list[Row]) -> alt.LayerChart:
             x=start, y=place, shape=shape, color=colour, tooltip=told
         ),
         arrows.encode(x=end, y=place, color=colour, tooltip=told),
+        unknown.mark_text(text="?", align="left", dx=3, fontWeight=700, color=PALETTE["muted"]).encode(
+            x=end, y=place, tooltip=told
+        ),
     )
