@@ -14,23 +14,14 @@ from sqlglot.dialects.bigquery import BigQuery
 from tests.bigquery_server.analysis import Analysis, Params
 from tests.bigquery_server.engine import Engine
 
-_find_all = exp.Expr.find_all
 _runnable, _reads, _generate = Engine._runnable, Analysis.reads, BigQuery.generate
 
 
 @contextmanager
 def remembered(dataset: str) -> Iterator[None]:
-    """While texts are translated and searched once, and bytes counted only of statements that read tables of `dataset` by their name."""
+    """While texts are translated once, and bytes counted only of statements that read tables of `dataset` by their name."""
     texts: dict[int, tuple[exp.Expr, str]] = {}
     runnable: dict[int, tuple[exp.Expr, str]] = {}
-    nodes: dict[tuple[int, tuple[type, ...]], list[Any]] = {}
-
-    def find_all(self: exp.Expr, *types: Any, **options: Any) -> Iterator[Any]:
-        if id(self) not in texts:  # a part of a tree, or a copy, that may change
-            return _find_all(self, *types, **options)
-        if (id(self), types) not in nodes:
-            nodes[id(self), types] = list(_find_all(self, *types, **options))
-        return iter(nodes[id(self), types])
 
     def generate(self: BigQuery, tree: exp.Expr, *args: Any, **options: Any) -> str:
         if id(tree) not in texts:
@@ -51,7 +42,6 @@ def remembered(dataset: str) -> Iterator[None]:
 
     with (
         patch.object(BigQuery, "generate", generate),
-        patch.object(exp.Expr, "find_all", find_all),
         patch.object(Engine, "_runnable", translate),
         patch.object(Analysis, "reads", reads),
     ):

@@ -21,8 +21,8 @@ from bq_monitor.warehouse.setup import create_tables
 
 HOSTILE = ("<img src=x onerror=alert(1)>", "$a$ \U0001f3e6 *b* :red[c] [d](javascript:alert(1))", ":material/delete:", "\u0645\u0628\u0644\u063a",
            "n" * 120)  # fmt: skip
-N_UGLY = 40
-"""Features of the ugly monitor besides the hostile ones."""
+N_UGLY = 195
+"""Features of the ugly monitor besides the hostile ones: 200 in all."""
 FIRST_END = datetime(2026, 1, 12, tzinfo=UTC)
 
 
