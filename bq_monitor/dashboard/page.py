@@ -98,7 +98,7 @@ def _draw(found: House, dark: bool) -> None:
         _monitor(found, url, chosen, dark)
     with st.sidebar:
         who = _who(found.desk)
-        st.html(note(f"{who.name} may change alerts." if who.name else who.why) + note(url))
+        st.html(note(f"{who.name} may change alerts." if who.name else who.why) + note(_short(url)))
         if st.button("Refresh", help="Read the warehouse again; what was read is kept for a minute."):
             data.forget()
             st.rerun()
@@ -121,6 +121,11 @@ def _warehouse(found: House) -> str:
     numbers = [str(i + 1) for i in range(len(found.urls))]
     chosen = pick("Warehouse", numbers, "warehouse", "1", format_func=lambda i: found.urls[int(i) - 1])
     return found.urls[int(chosen) - 1]
+
+
+def _short(url: str) -> str:
+    """A warehouse in the margin: of a file its name, not where it lies."""
+    return f"duckdb: {url.rpartition('/')[2] or 'in memory'}" if url.startswith("duckdb:") else url
 
 
 def _fleet(url: str) -> tuple[pd.DataFrame | None, str]:
