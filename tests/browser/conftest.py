@@ -55,18 +55,24 @@ def open_page(chromium: Browser) -> Iterator[Any]:
         opened: list[Watched] = []
 
         def open_one(url: str, viewport: dict[str, int] = WIDE, *, dark: bool = False, **options: Any) -> Watched:
-            scheme = "dark" if dark else "light"
-            context = chromium.new_context(viewport=viewport, color_scheme=scheme, **options)  # type: ignore[arg-type]
-            stack.callback(context.close)
-            context.set_default_timeout(PATIENCE_MS)
-            watched = Watched(context.new_page())
+            watched = window(chromium, viewport, dark=dark, **options)
+            stack.callback(watched.page.context.close)
             opened.append(watched)
-            _watch(watched)
             watched.page.goto(url)
             return watched
 
         yield open_one
         assert [fault for watched in opened for fault in watched.faults] == []
+
+
+def window(chromium: Browser, viewport: dict[str, int], *, dark: bool = False, **options: Any) -> Watched:
+    """An empty page in a context of its own, watched."""
+    scheme = "dark" if dark else "light"
+    context = chromium.new_context(viewport=viewport, color_scheme=scheme, **options)  # type: ignore[arg-type]
+    context.set_default_timeout(PATIENCE_MS)
+    watched = Watched(context.new_page())
+    _watch(watched)
+    return watched
 
 
 def _watch(watched: Watched) -> None:
@@ -85,10 +91,16 @@ def _watch(watched: Watched) -> None:
     page.on("pageerror", lambda error: faults.append(f"script: {error}"))
 
 
+SETTLED = """() => !document.querySelector('[data-stale=true]') && document.getAnimations().every(
+    fading => fading.playState !== 'running' || fading.effect.getTiming().iterations === Infinity)"""
+"""Nothing fades in or out: what is half there has half its contrast."""
+
+
 def serious_faults(page: Page) -> list[str]:
-    """What axe-core finds on a page that is serious or critical: rule, and where."""
+    """What axe-core finds on a page that is serious or critical, once it has settled: rule, and where."""
     from axe_playwright_python.sync_playwright import Axe
 
+    page.wait_for_function(SETTLED)
     violations = Axe().run(page).response["violations"]
     return [
         f"{item['id']}: {item['help']}: {node['target']}"

@@ -19,7 +19,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from tests.browser.conftest import NARROW, WIDE, Watched, _watch, serious_faults
+from tests.browser.conftest import NARROW, PATIENCE_MS, WIDE, Watched, serious_faults, window
 from tests.dashboard.lab import HOSTILE, frame, make
 
 if TYPE_CHECKING:
@@ -103,13 +103,11 @@ def phone(site: Site, chromium: Browser, request: pytest.FixtureRequest) -> Iter
 
 
 def _window(site: Site, chromium: Browser, viewport: Any, *, dark: bool = False, **query: str) -> Iterator[Watched]:
-    context = chromium.new_context(viewport=viewport, color_scheme="dark" if dark else "light")
-    watched = Watched(context.new_page())
-    _watch(watched)
+    watched = window(chromium, viewport, dark=dark)
     watched.page.goto(site.at(**query))
     settled(watched.page)
     yield watched
-    context.close()
+    watched.page.context.close()
 
 
 @pytest.fixture
@@ -129,13 +127,13 @@ def show(page: Page, monitor: str, tab: str | None = None) -> Page:
         settled(page)
     if tab:
         page.get_by_role("radio", name=TABS[tab][0], exact=True).click()
-        page.get_by_text(TABS[tab][1]).first.wait_for(timeout=20_000)
+        page.get_by_text(TABS[tab][1]).first.wait_for(timeout=PATIENCE_MS)
     return settled(page)
 
 
 def settled(page: Page) -> Page:
     """The page once its script has run."""
-    page.locator(".stApp[data-test-script-state=notRunning] .bq-title").wait_for(timeout=30_000)
+    page.locator(".stApp[data-test-script-state=notRunning] .bq-title").wait_for(timeout=PATIENCE_MS)
     return page
 
 
@@ -147,7 +145,7 @@ def cells(table: Locator) -> list[dict[str, str]]:
 
 def table_of(page: Page, caption: str) -> list[dict[str, str]]:
     found = page.get_by_role("table").filter(has_text=caption).first
-    found.wait_for(timeout=20_000)
+    found.wait_for(timeout=PATIENCE_MS)
     return cells(found)
 
 
@@ -261,7 +259,7 @@ def test_an_alert_is_put_off_or_ended(site: Site, page: Page, button: str, event
     why = f"{button} it: 50 % of *them*"
     page.get_by_label("Why").fill(why)
     page.get_by_role("button", name=button).click()
-    page.get_by_role("status").filter(has_text=f"{button}d: ").wait_for(timeout=20_000)
+    page.get_by_role("status").filter(has_text=f"{button}d: ").wait_for(timeout=PATIENCE_MS)
     ((alert, actor, until),) = site.ask(
         f"SELECT alert_id, actor, CAST(until AT TIME ZONE 'UTC' AS VARCHAR) FROM alert_events WHERE event = '{event}' AND note = '{why}'"
     )
@@ -289,11 +287,11 @@ def test_two_files_are_compared(page: Page, tmp_path: Path) -> None:
     for name in ("before.parquet", "after.csv"):
         page.get_by_role("button", name=f"Remove {name}").wait_for()
     compare.click()
-    page.get_by_role("heading", name="Verdict: drift").wait_for(timeout=30_000)
+    page.get_by_role("heading", name="Verdict: drift").wait_for(timeout=PATIENCE_MS)
     page.get_by_text("before.parquet (baseline) beside after.csv (current)").wait_for()
     listed = {row["column"]: row["status"] for row in table_of(page, "800 baseline rows, 800 current rows")}
     assert (listed["amount"], listed["region"]) == ("drift", "ok")
-    assert page.get_by_role("heading", name="amount", exact=True).count() == 1
+    page.get_by_role("heading", name="amount", exact=True).wait_for()
     page.get_by_role("button", name="Remove after.csv").click()
     page.locator("input[type=file]").last.set_input_files(str(tmp_path / "bad.csv"))
     page.get_by_role("button", name="Remove bad.csv").wait_for()
@@ -313,7 +311,7 @@ def test_a_threshold_is_replayed(site: Site, page: Page) -> None:
     slider.focus()
     slider.press("End")
     page.wait_for_url(re.compile("threshold=0.6"))
-    page.get_by_role("cell", name="detection.threshold=0.6").wait_for(timeout=20_000)
+    page.get_by_role("cell", name="detection.threshold=0.6").wait_for(timeout=PATIENCE_MS)
     configured, tried = table_of(page, "What would have fired")
     assert configured == plain
     assert int(tried["drift verdicts"]) < int(plain["drift verdicts"])
