@@ -119,7 +119,7 @@ def _segments(page: Page) -> str:
 def _alerts(page: Page) -> str:
     rows = [
         (
-            item.severity,
+            item.severity or "not known",
             item.kind,
             _text(item.message),
             moment(item.since) if item.since else "",

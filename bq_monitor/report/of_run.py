@@ -80,7 +80,7 @@ def page_of_run(config: MonitorConfig, warehouse: Warehouse, window: str | None 
     return Page(
         config.monitor, "run", "training", features=features, **_spans(verdicts),
         share_drifted=_share(standing), performance=_newest(scores, end), history=_history(scores),
-        quality=_checks(views, config, end), alerts=_standing(views.alerts(config.monitor)), health=_health(standing),
+        quality=_checks(views, config, end), alerts=standing_alerts(views.alerts(config.monitor)), health=_health(standing),
         notes=_notes(end, newest), made_from=_made_from(config, verdicts, end),
         owner=config.alerts.owner, runbook=config.alerts.runbook,
     )  # fmt: skip
@@ -201,11 +201,13 @@ def _checks(views: Views, config: MonitorConfig, end: datetime) -> tuple[Check, 
     return tuple(made(Check, row, check=row["check_name"], limit=row["limit_value"]) for row in rows)
 
 
-def _standing(frame: pd.DataFrame) -> tuple[Alert, ...]:
+def standing_alerts(frame: pd.DataFrame) -> tuple[Alert, ...]:
     """The alerts that are not over, the worst first and the newest first among them."""
     rows = [row for row in records(frame) if row["status"] != "resolved"]
-    rows.sort(key=lambda row: row["since"], reverse=True)
-    return tuple(made(Alert, row) for row in sorted(rows, key=lambda row: WORST_FIRST.index(row["severity"])))
+    rows.sort(key=lambda row: (row["since"] is not None, row["since"]), reverse=True)
+    places = {severity: place for place, severity in enumerate(WORST_FIRST)}
+    rows.sort(key=lambda row: places.get(row["severity"], len(places)))
+    return tuple(made(Alert, row) for row in rows)
 
 
 def _of_window(views: Views, config: MonitorConfig, end: datetime) -> list[dict[str, Any]]:

@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bq_monitor import InputError, compare
 from bq_monitor.errors import TableNotFoundError
 from bq_monitor.report.of_comparison import page_of_comparison
-from bq_monitor.report.of_run import page_of_run
+from bq_monitor.report.of_run import page_of_run, standing_alerts
 from bq_monitor.report.page import Alert, Page
 from bq_monitor.report.sentence import told
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
@@ -267,3 +268,14 @@ def test_alerts_keep_their_time() -> None:
     """A moment becomes ISO text in plain values."""
     found = page(alerts=(Alert("drift", "warning", "x drifted", since=END),))
     assert found.to_dict()["alerts"][0]["since"] == "2026-05-04T00:00:00+00:00"
+
+
+def test_alerts_of_which_nothing_is_known_come_last() -> None:
+    """The worst first, the newest first among them; without severity or time one is still there."""
+    week = timedelta(days=7)
+    known = [("bare", None, None), ("old", "warning", END), ("new", "warning", END + week), ("bad", "critical", None)]
+    rows = [
+        {"kind": "drift", "severity": severity, "message": name, "status": "open", "since": since}
+        for name, severity, since in known
+    ]
+    assert [alert.message for alert in standing_alerts(pd.DataFrame(rows))] == ["bad", "new", "old", "bare"]
