@@ -211,8 +211,8 @@ def standing_alerts(frame: pd.DataFrame) -> tuple[Alert, ...]:
 
 
 def _of_window(views: Views, config: MonitorConfig, end: datetime) -> list[dict[str, Any]]:
-    """The rows of `fleet` that are of this window."""
-    return [row for row in records(views.fleet()) if row["monitor"] == config.monitor and row["window_end"] == end]
+    """The health of each model version in this window."""
+    return [row for row in records(views.health(config.monitor)) if row["window_end"] == end]
 
 
 def _share(standing: list[dict[str, Any]]) -> float | None:

@@ -48,6 +48,10 @@ class Views:
         """Every monitor with its health, open alerts, last run and cost: one row a model version, by name."""
         return self._frame(fleet(self._warehouse), FLEET)
 
+    def health(self, monitor: str) -> pd.DataFrame:
+        """`model_health` of one monitor: a row a model version."""
+        return self._rows("model_health", {"monitor": monitor}, ("model_version",))
+
     def scopes(self, monitor: str) -> pd.DataFrame:
         """What can be picked of a monitor: model versions, segments and baselines, with their windows."""
         return self._frame(scopes(self._warehouse, monitor), SCOPES)

@@ -119,6 +119,7 @@ def shown_statements() -> list[Statement]:
         views.fleet(names), views.scopes(names, "m"), views.rows(names, "drift_timeline", scope, ["window_end"], day),
         views.rows(names, "drift_latest", {"monitor": "m", "window_end": NOW}, ["feature"]),
         *(views.rows(names, name, {"monitor": "m"}, ["window_end"], day) for name in ("performance_latest", "quality_latest", "alert_events")),
+        views.rows(names, "model_health", {"monitor": "m"}, ["model_version"]),
         views.rows(names, "alerts", {}, ["since"]), views.rows(names, "run_costs", {}, ["started_at"], day, moment="started_at"),
         health_statement(names), *standing_statements(names, ["m"]).values(),
         *gauge_statements(names, ["m"], NOW, NOW, every_segment=False).values(),
