@@ -57,7 +57,7 @@ def _worst_first(row: dict[str, Any]) -> tuple[bool, int, bool, float]:
         row["status"] == "resolved",
         SEVEREST_FIRST.get(row["severity"], 3),
         row["status"] != "open",
-        -row["since"].timestamp(),
+        -row["since"].timestamp() if row["since"] is not None else 0.0,
     )
 
 

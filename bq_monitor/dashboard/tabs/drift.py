@@ -90,7 +90,7 @@ def _columns(scene: Scene) -> tuple[Column, ...]:
         Column("drift score", lambda row: number(row["drift_score"]), is_number=True),
         Column("metric", lambda row: str(row["metric"] or "").replace("_", " ")),
         Column("value", lambda row: number(row["value"]), is_number=True),
-        Column("surely between", lambda row: span(row["lower"], row["upper"])),
+        Column("true value between", lambda row: span(row["lower"], row["upper"])),
         Column("threshold", lambda row: number(row["threshold"]), is_number=True),
         Column("rows", lambda row: number(row["n_current"]), is_number=True),
         Column("why", lambda row: row["explanation"] or row["reason"]),

@@ -70,9 +70,8 @@ def _worst(scene: Scene, drift: pd.DataFrame, measured: pd.DataFrame, checks: pd
 def _alerts(scene: Scene) -> list[dict[str, Any]]:
     frame = data.alerts(scene.url, scene.monitor)
     standing = [row for row in rows(frame) if row["status"] != "resolved"]
-    standing.sort(
-        key=lambda row: (SEVEREST_FIRST.get(row["severity"], 3), row["status"] != "open", -row["since"].value)
-    )
+    standing.reverse()  # the newest first: the view gives the oldest first
+    standing.sort(key=lambda row: (SEVEREST_FIRST.get(row["severity"], 3), row["status"] != "open"))
     return [
         {
             "what": link(_named(row), **scene.place(tab="alerts")),
