@@ -65,10 +65,13 @@ def test_every_bin_belongs_to_one_bucket(edges: list[float]) -> None:
 @pytest.mark.parametrize("value", [-LARGEST, -1.5, -5e-324, 0.0, 5e-324, 1.5, LARGEST, math.inf, -math.inf])
 def test_duckdb_reads_the_same_bits(value: float) -> None:
     """A DOUBLE cast to BIT and BIGINT in DuckDB is its 64 bits as a signed integer."""
-    assert duckdb.execute("SELECT CAST(CAST(?::DOUBLE AS BIT) AS BIGINT)", [value]).fetchone() == (bits(value),)
+    with duckdb.connect() as connection:
+        found = connection.execute("SELECT CAST(CAST(?::DOUBLE AS BIT) AS BIGINT)", [value]).fetchone()
+    assert found == (bits(value),)
 
 
 def test_duckdb_counts_in_the_order_of_the_ends() -> None:
     """HISTOGRAM over bins answers a count for each, empty ones too, `(lower, upper]`, in ascending order."""
     sql = "SELECT MAP_VALUES(HISTOGRAM(x, [0, 5, 9])) FROM (VALUES (-3::BIGINT), (0), (1), (5), (NULL)) AS t(x)"
-    assert duckdb.execute(sql).fetchone() == ([2, 2, 0],)
+    with duckdb.connect() as connection:
+        assert connection.execute(sql).fetchone() == ([2, 2, 0],)

@@ -141,9 +141,10 @@ def test_what_happened_is_what_the_data_say(demo: DemoResult) -> None:
         promised = sum((item.predicted or 0) * item.n_loans for item in months) / n_loans
         assert 1 - repaid == pytest.approx(charged_off, abs=0.002)
         logged = f"predicted_at >= DATE '{year - 1}-10-01' AND predicted_at < DATE '{year}-10-01'"
-        (mean,) = duckdb.execute(
-            f"SELECT AVG(probability) FROM read_parquet(?) WHERE {logged}", [escape(str(demo.log))]
-        ).fetchone() or (0,)
+        with duckdb.connect() as connection:
+            (mean,) = connection.execute(
+                f"SELECT AVG(probability) FROM read_parquet(?) WHERE {logged}", [escape(str(demo.log))]
+            ).fetchone() or (0,)
         assert promised == pytest.approx(mean, abs=1e-9)
         assert charged_off - (1 - promised) > 0.15
 
@@ -175,9 +176,8 @@ def test_the_folder_holds_a_monitor_anyone_can_run(demo: DemoResult) -> None:
     assert config.warehouse == f"duckdb://{demo.database}"
     placed = {"warehouse": example.warehouse, "source": example.source, "labels": example.labels}
     assert config.model_copy(update=placed) == example
-    columns = duckdb.execute(
-        "SELECT * FROM read_parquet(?) LIMIT 0", [str(demo.log).replace("[1]", "[[]1]")]
-    ).description
+    with duckdb.connect() as connection:
+        columns = connection.execute("SELECT * FROM read_parquet(?) LIMIT 0", [escape(str(demo.log))]).description
     assert columns is not None
     names = {column[0] for column in columns}
     assert names >= {"application_id", "predicted_at", "approved", "probability", "model_version"}

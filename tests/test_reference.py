@@ -121,7 +121,8 @@ def test_nan_and_infinities_have_buckets_of_their_own(tmp_path: Path) -> None:
     config = make_config(tmp_path, features=[{"name": "x", "kind": "numeric"}])
     from_frame = capture_reference(pd.DataFrame({"x": values}), config, version="frame").features[0].histogram
     assert [from_frame.n_of(code) for code in (NULL, NAN, POS_INF, NEG_INF)] == [1, 0, 2, 1]
-    duckdb.sql("SELECT UNNEST($x) AS x", params={"x": values}).write_parquet(f"{tmp_path}/x.parquet")
+    with duckdb.connect() as connection:
+        connection.sql("SELECT UNNEST($x) AS x", params={"x": values}).write_parquet(f"{tmp_path}/x.parquet")
     from_file = capture_reference(f"{tmp_path}/x.parquet", config, version="file").features[0].histogram
     assert [from_file.n_of(code) for code in (NULL, NAN, POS_INF, NEG_INF)] == [0, 1, 2, 1]
     assert from_file.moments is not None
