@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
+from tests.alerts.topic_schemas import conforms
+
 KEY = "whsec_" + b64encode(b"a key of tests, 24 bytes").decode()
 ROUTING_KEY = "R0123456789abcdef0123456789abcde"
 TOKEN = "ya29.token-of-tests"  # noqa: S105 - of nobody
@@ -147,13 +149,15 @@ def webhook(request: Request) -> tuple[int, bytes, Any]:
 
 
 def pubsub(request: Request) -> tuple[int, bytes, Any]:
-    """A publish request; with a token unless it is an emulator's."""
-    found = re.fullmatch(r"/v1/projects/[\w-]+/topics/[\w-]+:publish", request.path)
+    """A publish request; with a token unless it is an emulator's. Topics have the schemas that terraform gives them."""
+    found = re.fullmatch(r"/v1/projects/[\w-]+/topics/([\w-]+):publish", request.path)
     must(found is not None, "no topic", 404)
     must(request.headers.get("authorization") in (None, f"Bearer {TOKEN}"), "token", 401)
     (message,) = request.data["messages"]
     must(len(request.body) <= 10_000_000 and all(len(v) <= 1024 for v in message["attributes"].values()), "limits")
-    body = json.loads(b64decode(message["data"], validate=True))
+    data = b64decode(message["data"], validate=True)
+    must(conforms("action" if found and found[1] == "retrain" else "alert", data), "schema")
+    body = json.loads(data)
     return 200, b'{"messageIds": ["1"]}', {**message, "data": body}
 
 
