@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bq_monitor.alerts.own_health import check_overdue
+from bq_monitor.alerts.own_health import OVERDUE, RUN_FAILED, check_overdue, failure_key
+from bq_monitor.alerts.rules import AlertKey
 from bq_monitor.config import MonitorConfig
 from bq_monitor.errors import said
 from bq_monitor.job import WINDOWS_PER_CALL, run
@@ -16,6 +17,7 @@ from bq_monitor.warehouse import opened
 
 Publish = Callable[[MonitorConfig], str | None]
 """Leaves a monitor's report where its configuration says, and says where; None where it says nothing."""
+_LOGGER = logging.getLogger(__name__)
 _MIN_SECONDS = 5.0
 """With less time than this left, a monitor is not begun."""
 
@@ -61,9 +63,12 @@ def _checked(config: MonitorConfig) -> dict[str, Any]:
         with opened(config.warehouse, config.monitor, deadline_seconds=seconds) as warehouse:
             since = check_overdue(warehouse, config)
     except Exception as error:
-        logging.getLogger(__name__).exception("monitor %s could not be checked", config.monitor)
+        _log(RUN_FAILED, config, f"could not be checked: {said(error)}", error)
         return {"monitor": config.monitor, "error": said(error)}
-    return {"monitor": config.monitor, "overdue_since": None if since is None else since.isoformat()}
+    if since is None:
+        return {"monitor": config.monitor, "overdue_since": None}
+    _log(OVERDUE, config, f"is overdue since {since.isoformat()}")
+    return {"monitor": config.monitor, "overdue_since": since.isoformat()}
 
 
 def _answer(config: MonitorConfig, as_of: str | None, until: float, publish: Publish | None) -> dict[str, Any]:
@@ -73,7 +78,7 @@ def _answer(config: MonitorConfig, as_of: str | None, until: float, publish: Pub
     try:
         outcome = run(config, as_of, max_windows=WINDOWS_PER_CALL, deadline_seconds=left)
     except Exception as error:
-        logging.getLogger(__name__).exception("monitor %s failed", config.monitor)
+        _log(failure_key(error), config, f"failed: {said(error)}", error)
         return {"monitor": config.monitor, "error": said(error)}
     found = {status: outcome.count(status) for status in ("ok", "drift", "not_evaluated")}
     return {
@@ -86,6 +91,12 @@ def _published(config: MonitorConfig, publish: Publish) -> dict[str, str]:
     try:
         path = publish(config)
     except Exception as error:
-        logging.getLogger(__name__).exception("monitor %s: no report", config.monitor)
+        _log(RUN_FAILED, config, f"left no report: {said(error)}", error)
         return {"report_error": said(error)}
     return {} if path is None else {"report": path}
+
+
+def _log(key: AlertKey, config: MonitorConfig, text: str, error: BaseException | None = None) -> None:
+    """Say it where the fleet runs, whatever channels a monitor has; labelled as the channel `log` labels its lines."""
+    labels = {"monitor": config.monitor, "kind": key.kind}
+    _LOGGER.error("monitor %s %s", config.monitor, text, exc_info=error, extra={"labels": labels})

@@ -39,12 +39,16 @@ def tell(warehouse: Warehouse, config: MonitorConfig, look: Look, run_id: str) -
     return news
 
 
+def failure_key(error: BaseException) -> AlertKey:
+    """What a run that failed by an error is an alert of."""
+    return BUDGET if isinstance(error, BudgetError) else RUN_FAILED
+
+
 def report_failure(warehouse: Warehouse, config: MonitorConfig, error: BaseException, run_id: str) -> None:
     """Tell that a run failed: an alert that the next run that ends well resolves."""
     warehouse.begin(Terms(SECONDS, None, {"monitor": config.monitor}))
-    key = BUDGET if isinstance(error, BudgetError) else RUN_FAILED
     text = Secrets.of(config).redact(str(error)) or type(error).__name__
-    tell(warehouse, config, run_look(datetime.now(UTC), {key: text}), run_id)
+    tell(warehouse, config, run_look(datetime.now(UTC), {failure_key(error): text}), run_id)
     deliver(warehouse, config, run_id)
 
 

@@ -1,0 +1,68 @@
+"""What a fleet logs: lines that alert policies find by their labels, whatever channels a monitor has."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bq_monitor import fleet
+from bq_monitor.cloud_logging import log_to_cloud
+from bq_monitor.errors import BudgetError, WarehouseError
+from bq_monitor.warehouse import open_warehouse
+from bq_monitor.warehouse.setup import create_tables
+from tests.conftest import make_config
+
+
+@pytest.fixture
+def cloud() -> Iterator[None]:
+    """The package logs as in the cloud, to the standard error of the test."""
+    logger = logging.getLogger("bq_monitor")
+    before = (logger.handlers[:], logger.propagate)
+    log_to_cloud()
+    log_to_cloud()
+    yield
+    logger.handlers[:], logger.propagate = before
+
+
+def entries(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize(
+    ("error", "kind"), [(WarehouseError("no\nroute"), "run_failed"), (BudgetError("too many bytes"), "budget")]
+)
+def test_a_run_that_fails_is_one_entry(
+    error: Exception, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the monitor and what went wrong as labels, and the traceback in the same line."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(fleet, "run", fail)
+    fleet.run_fleet([make_config(tmp_path)])
+    (entry,) = entries(capsys)
+    assert (entry["severity"], entry["logging.googleapis.com/labels"]) == ("ERROR", {"monitor": "loans", "kind": kind})
+    assert entry["message"].startswith(f"monitor loans failed: {error}\nTraceback")
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_monitor_that_does_not_run_is_one_entry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A monitor whose warehouse was never made could not be checked; one that never ran is overdue from its first window on."""
+    config = make_config(tmp_path)
+    fleet.check_fleet([config])
+    warehouse = open_warehouse(config.warehouse, create=True)
+    create_tables(warehouse)
+    warehouse.close()
+    fleet.check_fleet([config])
+    unknown, overdue = entries(capsys)
+    assert unknown["message"].startswith("monitor loans could not be checked: ")
+    assert unknown["logging.googleapis.com/labels"] == {"monitor": "loans", "kind": "run_failed"}
+    assert overdue["message"] == "monitor loans is overdue since 2026-01-12T00:00:00+00:00"
+    assert overdue["logging.googleapis.com/labels"] == {"monitor": "loans", "kind": "overdue"}
