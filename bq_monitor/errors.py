@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 
 class BqMonitorError(Exception):
@@ -63,6 +64,23 @@ class TableNotFoundError(WarehouseError):
     exit_code = 2
 
 
+class StatementError(WarehouseError):
+    """The warehouse does not understand a statement of ours."""
+
+
+class SchemaError(WarehouseError):
+    """Our own tables are not as this version needs them; the message says which, and what to do."""
+
+    exit_code = 2
+
+    @classmethod
+    def outdated(cls, lacking: Mapping[str, Sequence[str]]) -> SchemaError:
+        lacks = "; ".join(f"{name} lacks {', '.join(columns)}" for name, columns in lacking.items())
+        return cls(
+            f"tables are of an older version: {lacks}; run 'bq-monitor init', which adds what is missing and keeps every row."
+        )
+
+
 class LockedError(WarehouseError):
     """Another process holds the DuckDB file and did not let go before the deadline."""
 
@@ -83,6 +101,17 @@ def said(error: BaseException) -> str:
     """An error in words, with what was noted to it later."""
     notes = [str(note) for note in getattr(error, "__notes__", ())]
     return "\n".join([str(error) or type(error).__name__, *notes])
+
+
+@contextmanager
+def built_with(extra: str) -> Iterator[None]:
+    """Around the imports of a part that the function's archive may lack; raises `InputError`, which says how to build it in."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"the function's archive: it lacks {error.name}. Build it with `python functions/build.py --with {extra}`."
+        ) from None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

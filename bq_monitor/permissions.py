@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bq_monitor.config import MonitorConfig
-from bq_monitor.errors import AccessError, BqMonitorError, TableNotFoundError
+from bq_monitor.errors import AccessError, BqMonitorError, SchemaError, TableNotFoundError
 from bq_monitor.findings import Findings
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.access import NEEDS, Need, Where, lacks_credentials, need_in, needs_of
@@ -139,7 +139,7 @@ class _Look:
         except AccessError as error:
             if need_in(str(error), "project") or self.may("bigquery.tables.getData", "own"):
                 self._refused(error)
-        except TableNotFoundError:
+        except (SchemaError, TableNotFoundError):
             pass  # told by the dataset or the tables themselves
         return self.may("bigquery.jobs.create", "project")
 

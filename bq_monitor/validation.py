@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bq_monitor.alerts.secrets import references_of
 from bq_monitor.config import MonitorConfig
-from bq_monitor.errors import AccessError, BqMonitorError, InputError, TableNotFoundError, did_you_mean
+from bq_monitor.errors import AccessError, BqMonitorError, InputError, SchemaError, TableNotFoundError, did_you_mean
 from bq_monitor.findings import Findings
 from bq_monitor.outcomes import arrivals_statement, outcomes_of
 from bq_monitor.permissions import Reach, find_reach
@@ -20,6 +20,7 @@ from bq_monitor.warehouse import open_warehouse
 from bq_monitor.warehouse.base import Relation, Warehouse
 from bq_monitor.warehouse.fragments import ALLOWED
 from bq_monitor.warehouse.identifiers import Expression, is_file
+from bq_monitor.warehouse.migration import lacking_columns
 from bq_monitor.waste import find_small_caps, find_waste, find_wrong_filter
 
 
@@ -158,8 +159,10 @@ def _expression_faults(text: str, place: str, relation: Relation) -> list[str]:
 
 
 def _state(config: MonitorConfig, warehouse: Warehouse) -> tuple[list[Reference], Findings]:
-    """The captured references, newest first; a fault where there are none."""
+    """The captured references, newest first; a fault where there are none, or where our tables are too old."""
     try:
+        if lacking := _lacking(warehouse):
+            return [], Findings((f"monitor {config.monitor!r}: {SchemaError.outdated(lacking)}",))
         references = load_references(warehouse, config.monitor)
     except TableNotFoundError:
         return [], Findings((f"monitor {config.monitor!r}: our tables are not there; run 'bq-monitor init'",))
@@ -169,6 +172,14 @@ def _state(config: MonitorConfig, warehouse: Warehouse) -> tuple[list[Reference]
         fault = f"monitor {config.monitor!r}: no reference captured; run 'bq-monitor reference capture'"
         return [], Findings((fault,))
     return references, Findings()
+
+
+def _lacking(warehouse: Warehouse) -> dict[str, tuple[str, ...]]:
+    """The columns that our tables lack; none where they may not be looked at, which is told already."""
+    try:
+        return lacking_columns(warehouse)
+    except AccessError:
+        return {}
 
 
 def _waste(

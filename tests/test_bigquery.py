@@ -19,6 +19,7 @@ from bq_monitor.errors import (
     BudgetError,
     DeadlineError,
     IdentifierError,
+    StatementError,
     TableNotFoundError,
     WarehouseError,
 )
@@ -306,7 +307,7 @@ REFUSALS: list[tuple[str, Exception, type[BqMonitorError], str, int]] = [
     ("read/rows", refused("rateLimitExceeded", "Too many", exceptions.Forbidden), WarehouseError, "tried again without success", 4),
     ("read/rows", refused("resourcesExceeded", "Out of memory", exceptions.BadRequest), WarehouseError, "fewer features", 4),
     ("read/rows", refused("bytesBilledLimitExceeded", "Limit", exceptions.BadRequest), BudgetError, "over budget.max_bytes_per_run", 4),
-    ("read/rows", SYNTAX, WarehouseError, "read/rows: Syntax error.*fault of bq-monitor", 4),
+    ("read/rows", SYNTAX, StatementError, "read/rows: Syntax error.*fault of bq-monitor", 4),
     ("scan/histograms", refused("invalidQuery", "Unrecognized name: x", exceptions.BadRequest), WarehouseError, "'bq-monitor validate' compares", 4),
     ("write/commit", refused("invalidQuery", "Could not serialize access to table t", exceptions.BadRequest), WarehouseError,
      "tried again without success", 4),

@@ -23,6 +23,7 @@ from bq_monitor.errors import (
     BqMonitorError,
     BudgetError,
     DeadlineError,
+    StatementError,
     TableNotFoundError,
     WarehouseError,
 )
@@ -483,8 +484,8 @@ def assert_told_well(error: BqMonitorError) -> None:
 REFUSALS: list[tuple[str, str, type[BqMonitorError], str]] = [
     ("SELECT * FROM `acme-ml.mon.gone` AS t", "", TableNotFoundError, "q: not found: Table acme-ml:mon.gone was not found in location US"),
     ("SELECT * FROM `acme-ml.gone.t` AS t", "", TableNotFoundError, "Dataset acme-ml:gone was not found"),
-    ("SELECT 1 +", "", WarehouseError, "q: Syntax error"),
-    ("SELECT @nobody AS x", "", WarehouseError, "'nobody' not found"),
+    ("SELECT 1 +", "", StatementError, "q: Syntax error"),
+    ("SELECT @nobody AS x", "", StatementError, "'nobody' not found"),
     ("SELECT 1 AS one", "403 before", AccessError, "q: no access: Access Denied.*bigquery.jobs.create permission.*Grant roles/bigquery.jobUser"),
 ]  # fmt: skip
 

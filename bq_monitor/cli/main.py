@@ -90,25 +90,28 @@ cli.add_command(report)
 @configs_argument
 @json_option
 def init(config: Sequence[str], as_json: bool) -> None:
-    """Create the tables and views of the monitors' warehouses. Safe to repeat."""
+    """Create the tables and views of the monitors' warehouses, or bring older ones to this version. Safe to repeat."""
     from bq_monitor.config_files import load_configs
     from bq_monitor.warehouse import open_warehouse
-    from bq_monitor.warehouse.schema import TABLES
+    from bq_monitor.warehouse.schema import SCHEMA_VERSION, TABLES
     from bq_monitor.warehouse.setup import create_tables
     from bq_monitor.warehouse.views import VIEWS
 
-    urls = sorted({monitor.warehouse for monitor in load_configs(list(config))})
-    for url in urls:
+    names = {"tables": [table.name for table in TABLES], "views": [view.name for view in VIEWS]}
+    printed = []
+    for url in sorted({monitor.warehouse for monitor in load_configs(list(config))}):
         warehouse = open_warehouse(url, create=True)
         try:
-            create_tables(warehouse)
+            done = create_tables(warehouse)
         finally:
             warehouse.close()
-    names = {"tables": [table.name for table in TABLES], "views": [view.name for view in VIEWS]}
+        printed.append(
+            {"warehouse": url, "schema_version": SCHEMA_VERSION, **names, "created": done.created, "added": done.added}
+        )
+        for line in done.lines() if not as_json else ():
+            print(f"{url}: {line}")
     if as_json:
-        print_json([{"warehouse": url, **names} for url in urls])
-    for url in urls if not as_json else ():
-        print(f"{url}: {len(TABLES)} tables and {len(VIEWS)} views are in place")
+        print_json(printed)
 
 
 @cli.command()

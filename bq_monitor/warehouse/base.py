@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from bq_monitor.timegrid import Partition
 from bq_monitor.warehouse.schema import Table
+from bq_monitor.warehouse.types import SqlType
 
 Dialect = Literal["bigquery", "duckdb"]
 Row = dict[str, Any]
@@ -74,6 +75,14 @@ class Relation:
 
 
 @dataclass(frozen=True)
+class Shape:
+    """How one of our own tables or views stands: its columns with their types, nested ones too, and what cuts it by time, if anything."""
+
+    columns: Mapping[str, SqlType]
+    partition: str | None = None
+
+
+@dataclass(frozen=True)
 class JobStats:
     """What statements cost. Bytes and slots are None where the warehouse does not count them (DuckDB)."""
 
@@ -121,6 +130,10 @@ class Warehouse(Protocol):
 
     def table(self, name: str) -> str:
         """The full name of one of our own tables or views, quoted for GoogleSQL (templates are translated as a whole)."""
+        ...
+
+    def shape(self, name: str) -> Shape | None:
+        """How one of our own tables or views stands; None where it is not there. Metadata only: it costs nothing."""
         ...
 
     def query(self, statement: Statement) -> list[Row]:

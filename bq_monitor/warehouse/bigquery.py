@@ -5,20 +5,22 @@ from __future__ import annotations
 import io
 import re
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from bq_monitor.errors import StatementError, TableNotFoundError
 from bq_monitor.timegrid import Partition
 from bq_monitor.warehouse import statements
-from bq_monitor.warehouse.base import Dialect, JobStats, Layout, Relation, Row, Statement, Terms
+from bq_monitor.warehouse.base import Dialect, JobStats, Layout, Relation, Row, Shape, Statement, Terms
 from bq_monitor.warehouse.identifiers import bigquery_table, parse_bigquery_url
 from bq_monitor.warehouse.jobs import REQUEST_SECONDS, Call, Jobs
+from bq_monitor.warehouse.migration import outdated_error
 from bq_monitor.warehouse.parameters import json_lines, query_parameters, schema_fields
 from bq_monitor.warehouse.refusals import refusal_of
 from bq_monitor.warehouse.schema import Table
-from bq_monitor.warehouse.types import from_bigquery
+from bq_monitor.warehouse.types import from_bigquery, parse_json_field
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -54,10 +56,7 @@ class BigQueryWarehouse:
 
     def relation(self, source: str) -> Relation:
         quoted = bigquery_table(source, self.project)
-        table = self._jobs.ask(
-            source,
-            lambda: self._client.get_table(quoted.strip("`"), retry=self._jobs.retry(source), timeout=REQUEST_SECONDS),
-        )
+        table = self._get(quoted, source)
         columns = {field.name: from_bigquery(field.field_type, field.mode) for field in table.schema}
         return Relation(quoted, columns, source, _layout(table))
 
@@ -66,6 +65,14 @@ class BigQueryWarehouse:
 
     def table(self, name: str) -> str:
         return f"`{self.project}.{self.dataset}.{name}`"
+
+    def shape(self, name: str) -> Shape | None:
+        try:
+            table = self._get(self.table(name), name)
+        except TableNotFoundError:
+            return None
+        columns = {field.name: parse_json_field(field.to_api_repr()) for field in table.schema}
+        return Shape(columns, _layout(table).partition_column)
 
     def query(self, statement: Statement) -> list[Row]:
         return self._run(statement, None)
@@ -91,12 +98,13 @@ class BigQueryWarehouse:
         config = bigquery.QueryJobConfig(
             dry_run=True, use_query_cache=False, query_parameters=query_parameters(statement.params)
         )
-        job = self._jobs.ask(
-            statement.name,
-            lambda: self._client.query(
-                statement.sql, job_config=config, retry=self._jobs.retry(statement.name), timeout=REQUEST_SECONDS
-            ),
-        )
+        with self._told_if_outdated():
+            job = self._jobs.ask(
+                statement.name,
+                lambda: self._client.query(
+                    statement.sql, job_config=config, retry=self._jobs.retry(statement.name), timeout=REQUEST_SECONDS
+                ),
+            )
         return int(job.total_bytes_processed)
 
     def partitions(self, relation: Relation, zone: ZoneInfo) -> list[Partition] | None:
@@ -163,7 +171,23 @@ class BigQueryWarehouse:
                 timeout=call.timeout,
             )
 
-        return self._jobs.run(statement.name, begin, key=key, take=lambda rows: [dict(row.items()) for row in rows])
+        with self._told_if_outdated():
+            return self._jobs.run(statement.name, begin, key=key, take=lambda rows: [dict(row.items()) for row in rows])
+
+    @contextmanager
+    def _told_if_outdated(self) -> Iterator[None]:
+        """Within, what fails because our tables are older than this version is refused by saying so."""
+        try:
+            yield
+        except (StatementError, TableNotFoundError) as error:
+            raise outdated_error(self, error) or error from None
+
+    def _get(self, quoted: str, place: str) -> bigquery.Table:
+        """What is known of a table or view beside its rows."""
+        return self._jobs.ask(
+            place,
+            lambda: self._client.get_table(quoted.strip("`"), retry=self._jobs.retry(place), timeout=REQUEST_SECONDS),
+        )
 
     def _stage(self, table: Table, lines: bytes) -> str:
         """The rows of one table in a staging table of this run's own, put there by a load job, which is atomic."""

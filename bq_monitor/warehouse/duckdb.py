@@ -14,11 +14,12 @@ from zoneinfo import ZoneInfo
 
 from bq_monitor.errors import InputError, LockedError, TableNotFoundError, WarehouseError
 from bq_monitor.warehouse import statements
-from bq_monitor.warehouse.base import Dialect, JobStats, Param, Relation, Row, Statement, Terms
+from bq_monitor.warehouse.base import Dialect, JobStats, Param, Relation, Row, Shape, Statement, Terms
 from bq_monitor.warehouse.identifiers import FILE_ENDINGS, duckdb_string, duckdb_table, is_file, quote_column
+from bq_monitor.warehouse.migration import outdated_error
 from bq_monitor.warehouse.refusals import deadline_error
 from bq_monitor.warehouse.schema import Table
-from bq_monitor.warehouse.types import from_duckdb, parse_type
+from bq_monitor.warehouse.types import from_duckdb, parse_duckdb_type, parse_type
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 _LOCK_MESSAGE = re.compile(r"Could not set lock on file|being used by another process")
 """DuckDB gives no code for a held lock; this is the one place that reads its words (tested against a real lock)."""
 _LOCK_POLL_SECONDS = 0.2
+_COLUMNS = (
+    "SELECT column_name, data_type FROM duckdb_columns() "
+    "WHERE table_name = $name AND schema_name = current_schema() AND database_name = current_database() ORDER BY column_index"
+)
 _MAX_CSV_LINE_SHOWN = 300
 _CSV_MARKS = (",", ";", "\t", "|")
 
@@ -89,6 +94,10 @@ class DuckDBWarehouse:
     def table(self, name: str) -> str:
         return f"`{name}`"
 
+    def shape(self, name: str) -> Shape | None:
+        found = self.query(Statement(name, _COLUMNS, {"name": Param("STRING", name)}))
+        return Shape({row["column_name"]: parse_duckdb_type(row["data_type"]) for row in found}) if found else None
+
     def query(self, statement: Statement) -> list[Row]:
         cursor = self._run(statement.name, statement.sql, statement.params)
         names = [column[0] for column in cursor.description or ()]
@@ -105,9 +114,11 @@ class DuckDBWarehouse:
             for statement in [statements.insert(self, table, given) for table, given in rows.items() if given]:
                 self._run(statement.name, statement.sql, statement.params)
             self._run("write/commit", "COMMIT")
-        except BaseException:
+        except BaseException as error:
             with suppress(duckdb.Error):  # where COMMIT itself failed, nothing is left to roll back
                 self._connection.execute("ROLLBACK")
+            if isinstance(error, InputError) and (outdated := outdated_error(self, error)):
+                raise outdated from None  # only now can the tables be looked at
             raise
 
     def estimate(self, statement: Statement) -> int | None:
@@ -233,14 +244,16 @@ class DuckDBWarehouse:
             raise deadline_error(place, self._deadline_seconds) from None
         except duckdb.CatalogException as error:
             message = _one_line(error).split("!")[0].split(" LINE ")[0]
-            raise TableNotFoundError(
+            absent = TableNotFoundError(
                 f"{place}: {message} ({self.path}). Check the name; our own tables are made by 'bq-monitor init'."
-            ) from None
+            )
+            raise outdated_error(self, absent) or absent from None
         except duckdb.BinderException as error:
-            raise InputError(
+            fault = InputError(
                 f"{place}: {_one_line(error).split(' LINE ')[0]}. "
                 "Check source.filter and the features' expressions against the types of the log's columns."
-            ) from None
+            )
+            raise outdated_error(self, fault) or fault from None
         except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
             raise InputError(f"{place}: {_one_line(error)}. Correct the data.") from None
         except duckdb.Error as error:

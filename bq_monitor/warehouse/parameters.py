@@ -1,4 +1,4 @@
-"""Our query parameters as python-bigquery's, arrays and structs included, and rows as JSON for loads."""
+"""Our query parameters as python-bigquery's, arrays and structs included; our tables' schemas, and rows as JSON for loads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from bq_monitor.warehouse.base import Param, Row
 from bq_monitor.warehouse.schema import Table
-from bq_monitor.warehouse.types import SqlType, parse_type
+from bq_monitor.warehouse.types import SqlType, parse_type, to_bigquery
 
 
 def query_parameters(params: Mapping[str, Param]) -> list[Any]:
@@ -17,9 +17,31 @@ def query_parameters(params: Mapping[str, Param]) -> list[Any]:
     return [_parameter(name, parse_type(param.type), param.value) for name, param in params.items()]
 
 
+def json_schema(table: Table) -> list[dict[str, Any]]:
+    """The columns of one of our tables as the JSON schema that BigQuery takes and gives back: for loads, patches and terraform."""
+    return [json_field(column.name, parse_type(column.type), column.description) for column in table.columns]
+
+
+def json_field(name: str, kind: SqlType, description: str | None = None) -> dict[str, Any]:
+    """One column of a JSON schema; types by the names that BigQuery gives back (INTEGER, not INT64)."""
+    scalar = kind.element or kind
+    field: dict[str, Any] = {
+        "name": name,
+        "type": to_bigquery(scalar.name),
+        "mode": "REPEATED" if kind.element else "NULLABLE",
+    }
+    if description is not None:
+        field["description"] = description
+    if scalar.fields:
+        field["fields"] = [json_field(part, sub) for part, sub in scalar.fields]
+    return field
+
+
 def schema_fields(table: Table) -> list[Any]:
     """The columns of one of our tables as the client's schema fields."""
-    return [_schema_field(column.name, parse_type(column.type)) for column in table.columns]
+    from google.cloud import bigquery
+
+    return [bigquery.SchemaField.from_api_repr(field) for field in json_schema(table)]
 
 
 def json_lines(rows: Sequence[Row]) -> bytes:
@@ -57,13 +79,3 @@ def _parameter_type(kind: SqlType, name: str | None = None) -> Any:
             *(_parameter_type(sub, field) for field, sub in kind.fields), name=name
         )
     return bigquery.ScalarQueryParameterType(kind.name, name=name)
-
-
-def _schema_field(name: str, kind: SqlType) -> Any:
-    from google.cloud import bigquery
-
-    scalar = kind.element or kind
-    fields = [_schema_field(field, sub) for field, sub in scalar.fields]
-    return bigquery.SchemaField(
-        name, "RECORD" if fields else scalar.name, mode="REPEATED" if kind.element else "NULLABLE", fields=fields
-    )

@@ -10,7 +10,14 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from bq_monitor.errors import AccessError, BudgetError, DeadlineError, TableNotFoundError, WarehouseError
+from bq_monitor.errors import (
+    AccessError,
+    BudgetError,
+    DeadlineError,
+    StatementError,
+    TableNotFoundError,
+    WarehouseError,
+)
 from bq_monitor.warehouse.access import remedy_for
 
 
@@ -73,7 +80,8 @@ class Refusal:
             return BudgetError(
                 f"{self.step}: over budget.max_bytes_per_run: {self.said}. Nothing was billed; raise the budget, or read less."
             )
-        return WarehouseError(f"{self.step}: {self.said}. {self._remedy()}")
+        kind = StatementError if self.cause is Cause.OURS and self.reason == "invalidQuery" else WarehouseError
+        return kind(f"{self.step}: {self.said}. {self._remedy()}")
 
     def _remedy(self) -> str:
         if self.reason == "quotaExceeded":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SCHEMA_VERSION = 10
+"""Grows with every change of the tables below. New columns go to the end of their table, as `init` adds them to older ones there."""
 _BUCKET_COUNTS = "ARRAY<STRUCT<bucket INT64, n INT64>>"
 _REFERENCE_BUCKETS = "ARRAY<STRUCT<bucket INT64, n INT64, lower FLOAT64, upper FLOAT64, label STRING>>"
 _BUCKETS_TEXT = (

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 _DUCKDB = {
     "INT64": "BIGINT", "FLOAT64": "DOUBLE", "STRING": "VARCHAR", "BOOL": "BOOLEAN", "TIMESTAMP": "TIMESTAMPTZ",
@@ -19,6 +21,7 @@ _FROM_DUCKDB = {
     "BOOLEAN": "BOOL", "DATE": "DATE", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP",
 }  # fmt: skip
 _FROM_BIGQUERY = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "BIGNUMERIC": "NUMERIC"}
+_TO_BIGQUERY = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN", "STRUCT": "RECORD"}
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,14 @@ class SqlType:
     name: str
     element: SqlType | None = None
     fields: tuple[tuple[str, SqlType], ...] = ()
+
+    def __str__(self) -> str:
+        """As GoogleSQL writes it: `parse_type` reads it back."""
+        if self.element:
+            return f"ARRAY<{self.element}>"
+        if self.fields:
+            return "STRUCT<" + ", ".join(f"{name} {kind}" for name, kind in self.fields) + ">"
+        return self.name
 
     def duckdb(self) -> str:
         if self.element:
@@ -68,6 +79,34 @@ def from_duckdb(text: str) -> str:
     return _FROM_DUCKDB.get(base, base)
 
 
+def parse_duckdb_type(text: str) -> SqlType:
+    """A DuckDB type as DESCRIBE prints it -> `SqlType`, nested ones too."""
+    import duckdb
+
+    return _of_duckdb(duckdb.sqltype(text))
+
+
+def _of_duckdb(kind: Any) -> SqlType:
+    if kind.id == "list":
+        return SqlType("ARRAY", _of_duckdb(kind.children[0][1]))
+    if kind.id == "struct":
+        return SqlType("STRUCT", fields=tuple((str(name), _of_duckdb(field)) for name, field in kind.children))
+    return SqlType(from_duckdb(str(kind)))
+
+
+def parse_json_field(field: Mapping[str, Any]) -> SqlType:
+    """A field of a BigQuery table's JSON schema -> `SqlType`."""
+    name = str(field["type"])
+    name = "STRUCT" if name == "RECORD" else _FROM_BIGQUERY.get(name, name)
+    kind = SqlType(name, fields=tuple((str(part["name"]), parse_json_field(part)) for part in field.get("fields", ())))
+    return SqlType("ARRAY", kind) if field.get("mode") == "REPEATED" else kind
+
+
 def from_bigquery(field_type: str, mode: str | None) -> str:
     """A BigQuery field -> GoogleSQL type name; repeated fields are ARRAY."""
     return "ARRAY" if mode == "REPEATED" else _FROM_BIGQUERY.get(field_type, field_type)
+
+
+def to_bigquery(name: str) -> str:
+    """A GoogleSQL type name -> what the fields of a BigQuery table call it."""
+    return _TO_BIGQUERY.get(name, name)

@@ -7,4 +7,4 @@ SELECT
   MAX(IF(r.coverage_key = @coverage_key, r.started_at, NULL)) AS last_run_at,
   (SELECT MIN(d.window_start) FROM {{ table("drift_results") }} AS d WHERE d.monitor = @monitor) AS first_start
 FROM {{ table("runs") }} AS r
-WHERE r.monitor = @monitor AND NOT r.is_backfill
+WHERE r.monitor = @monitor AND NOT COALESCE(r.is_backfill, FALSE)

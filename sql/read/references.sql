@@ -2,7 +2,7 @@
 -- Grain: one row per (reference, feature). Reads: reference_histograms. Parameters: monitor STRING.
 SELECT
 {% for column in columns %}
-  r.{{ column }} AS {{ column }}{{ "," if not loop.last }}
+  {{ "COALESCE(r.baseline, 'training')" if column == "baseline" else "r." ~ column }} AS {{ column }}{{ "," if not loop.last }}
 {% endfor %}
 FROM {{ table("reference_histograms") }} AS r
 WHERE r.monitor = @monitor

@@ -5,4 +5,4 @@ SELECT
   COALESCE(LOGICAL_OR(p.scan_definition_id != @scan_definition_id), FALSE) AS was_redefined
 FROM {{ table("performance_latest") }} AS p
 JOIN {{ table("runs") }} AS r ON r.monitor = p.monitor AND r.run_id = p.run_id
-WHERE p.monitor = @monitor AND NOT r.is_backfill
+WHERE p.monitor = @monitor AND NOT COALESCE(r.is_backfill, FALSE)

@@ -19,7 +19,7 @@ SELECT
   SAFE_DIVIDE(COALESCE(p.n, 0), h.n_rows) AS production_share
 FROM {{ table("production_histograms_latest") }} AS h
 JOIN {{ table("reference_histograms") }} AS r
-  ON r.monitor = h.monitor AND r.baseline = 'training' AND r.reference_id = h.reference_id AND r.segment = h.segment
+  ON r.monitor = h.monitor AND COALESCE(r.baseline, 'training') = 'training' AND r.reference_id = h.reference_id AND r.segment = h.segment
   AND r.feature = h.feature AND r.role NOT IN ('answer', 'joint')
 CROSS JOIN UNNEST(r.buckets) AS b
 LEFT JOIN (

@@ -5,7 +5,7 @@ SELECT
   r.started_at AS started_at,
   r.finished_at AS finished_at,
   r.as_of AS as_of,
-  r.is_backfill AS is_backfill,
+  COALESCE(r.is_backfill, FALSE) AS is_backfill,
   r.n_windows AS n_windows,
   r.n_windows_left AS n_windows_left,
   r.n_granules_counted AS n_granules_counted,

@@ -13,13 +13,17 @@ from tests.bigquery_server.access import Access
 from tests.bigquery_server.catalog import Entity, check_location, missing_table, quoted, split, table_key
 from tests.bigquery_server.errors import invalid_query
 from tests.bigquery_server.partitions import is_partitions
-from tests.bigquery_server.translate import parse, to_duckdb
+from tests.bigquery_server.translate import ctes_once, parse, tables_once, to_duckdb
 from tests.bigquery_server.values import Json
 
 Params = Mapping[str, Any]
 CONTROLS = (exp.Transaction, exp.Commit, exp.Rollback)
 PARTITIONS_BYTES = 10 << 20
 """What a query of INFORMATION_SCHEMA.PARTITIONS is said to process: the least that is billed, and no byte of a table."""
+
+_MOST_EXPANDED = 512
+_expanded: dict[int, tuple[exp.Expr, dict[str, str], exp.Expr]] = {}
+"""Statements with the views that there were, and what came of them; a statement is kept, or its id would be another's."""
 
 
 class Analysis:
@@ -40,8 +44,8 @@ class Analysis:
 
     def check(self, tree: exp.Expr, location: str | None) -> None:
         """Refuse what is not there, lies elsewhere, or may not be touched."""
-        target, named = target_of(tree), {item.alias for item in tree.find_all(exp.CTE)}
-        for table in tree.find_all(exp.Table):
+        target, named = target_of(tree), ctes_once(tree)
+        for table in tables_once(tree):
             if not table.db and table.name and table.name not in named:
                 raise invalid_query(f'Table "{table.name}" must be qualified with a dataset (e.g. dataset.table).')
             if not table.catalog:
@@ -71,7 +75,9 @@ class Analysis:
             self.access.check("bigquery.tables.create", split(name)[0])
             check_location(self.datasets, split(name)[0], location)
             return
-        permission = "delete" if isinstance(tree, exp.Drop) else "updateData"
+        permission = (
+            "delete" if isinstance(tree, exp.Drop) else "update" if isinstance(tree, exp.Alter) else "updateData"
+        )
         self.access.check(f"bigquery.tables.{permission}", name)
         if not (isinstance(tree, exp.Drop) and tree.args.get("exists")):
             self.entity(name, location)
@@ -79,11 +85,11 @@ class Analysis:
     def reads(self, tree: exp.Expr, params: Params) -> Counter[str]:
         """The bytes that a statement processes, by table."""
         total: Counter[str] = Counter()
-        if isinstance(tree, (exp.Drop, exp.TruncateTable, *CONTROLS)) or not (query := _asked(tree)):
+        if isinstance(tree, (exp.Alter, exp.Drop, exp.TruncateTable, *CONTROLS)) or not (query := _asked(tree)):
             return total
         expanded = self._expanded(query)
         target = target_of(expanded)
-        for table in [node for node in expanded.find_all(exp.Table) if node.catalog]:
+        for table in [node for node in tables_once(expanded) if node.catalog]:
             if is_partitions(table):
                 total[table_key(table)] += PARTITIONS_BYTES
             elif scope := _scope(table, target, expanded):
@@ -91,7 +97,16 @@ class Analysis:
         return total
 
     def _expanded(self, tree: exp.Expr) -> exp.Expr:
-        """The statement with its views replaced by their queries."""
+        """The statement with its views replaced by their queries; nobody changes it."""
+        views = {name: entity.query for name, entity in self.entities.items() if entity.query}
+        kept = _expanded.get(id(tree))
+        if kept is None or kept[1] != views:
+            if len(_expanded) >= _MOST_EXPANDED:
+                _expanded.clear()
+            kept = _expanded[id(tree)] = (tree, views, self._expand(tree))
+        return kept[2]
+
+    def _expand(self, tree: exp.Expr) -> exp.Expr:
         made = tree.copy()
         while views := [node for node in made.find_all(exp.Table) if self._view_query(node)]:
             for table in views:
@@ -133,7 +148,9 @@ class Analysis:
 
 def target_of(tree: exp.Expr) -> exp.Table | None:
     """The table that a statement makes, changes or drops."""
-    if isinstance(tree, (exp.Create, exp.Drop, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.TruncateTable)):
+    if isinstance(
+        tree, (exp.Create, exp.Alter, exp.Drop, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.TruncateTable)
+    ):
         place = tree.this if not isinstance(tree, (exp.Drop, exp.TruncateTable)) else tree
         return place if isinstance(place, exp.Table) else place.find(exp.Table)
     return None

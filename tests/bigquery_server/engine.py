@@ -19,13 +19,22 @@ from tests.bigquery_server.errors import ServiceError, aborted, duplicate, inval
 from tests.bigquery_server.loads import Load, check_schema, parse_rows
 from tests.bigquery_server.partitions import survey_sql, updated, with_partitions
 from tests.bigquery_server.script import Control, Free, Script
-from tests.bigquery_server.translate import MACROS, parse, to_duckdb, to_duckdb_once
+from tests.bigquery_server.translate import (
+    MACROS,
+    parameters_once,
+    parse,
+    tables_once,
+    text_once,
+    to_duckdb,
+    to_duckdb_once,
+)
 from tests.bigquery_server.values import Json, column_type, legacy_field, schema_field
 
 MAX_QUERY_CHARACTERS = 1024 * 1024
 _KINDS: dict[type[exp.Expr], str] = {
     exp.Insert: "INSERT", exp.Delete: "DELETE", exp.Update: "UPDATE", exp.Merge: "MERGE", exp.TruncateTable: "TRUNCATE_TABLE",
 }  # fmt: skip
+_NO_PARAMETERS = exp.Select()
 
 
 class Engine:
@@ -37,6 +46,7 @@ class Engine:
         self._lock = threading.RLock()
         self._connection = duckdb.connect()
         self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        self._connection.execute("SET threads = 1")  # a few rows are counted sooner by one
         for macro in MACROS:
             self._connection.execute(macro)
         self.datasets: dict[str, str] = {}
@@ -132,7 +142,7 @@ class Engine:
             trees = parse(sql)
         except ServiceError:
             return None
-        names = (split(table_key(table))[0] for tree in trees for table in tree.find_all(exp.Table) if table.catalog)
+        names = (split(table_key(table))[0] for tree in trees for table in tables_once(tree) if table.catalog)
         return next((self.datasets[name] for name in names if name in self.datasets), None)
 
     def estimate(self, sql: str, params: Params, location: str | None = None) -> Outcome:
@@ -142,7 +152,7 @@ class Engine:
             for tree in _parsed(sql):
                 self._analysis.check(tree, location)
                 total += self._analysis.reads(tree, params)
-                if not isinstance(tree, (exp.Create, exp.Drop, *CONTROLS)):
+                if not isinstance(tree, (exp.Create, exp.Alter, exp.Drop, *CONTROLS)):
                     self._execute(self._connection, "EXPLAIN " + self._runnable(tree), tree, params)
             return Outcome("SELECT", dict(total))
 
@@ -153,7 +163,7 @@ class Engine:
         script = Script(self._connection.cursor())
         try:
             for tree in trees:
-                control.before("statement " + tree.sql(dialect="bigquery", comments=False))
+                control.before("statement " + text_once(tree))
                 with self._lock:
                     control.check()
                     self._analysis.check(tree, location)
@@ -234,6 +244,8 @@ class Engine:
                 script.roll_back()
             elif isinstance(tree, exp.Create):
                 script.outcome = self._create(tree, script)
+            elif isinstance(tree, exp.Alter):
+                script.outcome = self._alter(tree, script)
             elif isinstance(tree, exp.Drop):
                 script.outcome = self._drop(tree)
             else:
@@ -265,13 +277,23 @@ class Engine:
             return Outcome(f"CREATE_{kind}")
         if name in self.entities and not tree.args.get("replace"):
             raise duplicate(f"Table {colon(name)}")
-        self._execute(script.cursor, ddl.create_sql(tree), exp.Select(), {})
+        self._execute(script.cursor, ddl.create_sql_once(tree), _NO_PARAMETERS, {})
         entity = ddl.describe(tree, self.now_ms(), self.entities)
         expires = ddl.expiration(tree)
         entity.expires_ms = self._milliseconds(expires) if expires else None
         self.entities[name] = entity
         script.touched.add(name)
         return Outcome(f"CREATE_{kind}")
+
+    def _alter(self, tree: exp.Alter, script: Script) -> Outcome:
+        """ALTER TABLE ... ADD COLUMN: all of its columns, or none."""
+        name = table_key(tree.this)
+        there = [field["name"] for field in self.schema(name)]
+        wanted = [column for column in ddl.added_columns(tree) if ddl.check_addition(column, there)]
+        for column in wanted:
+            self._execute(script.cursor, ddl.addition_sql(name, column), exp.Select(), {})
+            self.entities[name].columns[column.name] = ddl.column_description(column)
+        return Outcome("ALTER_TABLE")
 
     def _drop(self, tree: exp.Drop) -> Outcome:
         target = tree.find(exp.Table)
@@ -286,7 +308,7 @@ class Engine:
         return int(row[0])
 
     def _execute(self, cursor: Any, sql: str, tree: exp.Expr, params: Params) -> Any:
-        named = {node.name for node in tree.find_all(exp.Parameter)}
+        named = parameters_once(tree)
         if missing := named - set(params):
             raise invalid_query(f"Query parameter '{min(missing)}' not found")
         try:

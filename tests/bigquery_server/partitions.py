@@ -10,6 +10,7 @@ from sqlglot import exp, parse_one
 
 from tests.bigquery_server import cost
 from tests.bigquery_server.catalog import PARTITION_IDS, PARTITIONS, Entity, Partition, quoted, split, table_key
+from tests.bigquery_server.translate import tables_once
 from tests.bigquery_server.values import Json
 
 _COLUMNS = {
@@ -26,7 +27,7 @@ def survey_sql(name: str, entity: Entity, fields: list[Json]) -> str:
     if entity.partition is None:
         return f"SELECT NULL, {counts}"
     form = PARTITION_IDS[entity.granularity]
-    return f"SELECT COALESCE(STRFTIME(t.\"{entity.partition}\", '{form}'), '__NULL__') AS id, {counts} GROUP BY id"
+    return f"SELECT COALESCE(STRFTIME(t.\"{entity.partition}\", '{form}'), '__NULL__') AS id, {counts} GROUP BY 1"
 
 
 def updated(
@@ -47,7 +48,7 @@ def is_partitions(table: exp.Table) -> bool:
 
 def with_partitions(tree: exp.Expr, entities: Mapping[str, Entity]) -> exp.Expr:
     """The statement with the rows of INFORMATION_SCHEMA.PARTITIONS written into it."""
-    if not any(is_partitions(table) for table in tree.find_all(exp.Table)):
+    if not any(is_partitions(table) for table in tables_once(tree)):
         return tree
     made = tree.copy()
     for table in [node for node in made.find_all(exp.Table) if is_partitions(node)]:

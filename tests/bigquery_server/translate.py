@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Generic, TypeVar
 
 import sqlglot
 from sqlglot import exp
@@ -11,6 +12,7 @@ from sqlglot.errors import SqlglotError
 
 from tests.bigquery_server.errors import invalid_query
 
+Made = TypeVar("Made")
 MACROS = (
     "CREATE MACRO range_bucket(x, edges) AS "
     "CASE WHEN x IS NULL OR edges IS NULL THEN NULL ELSE LEN(LIST_FILTER(edges, lambda e: e <= x)) END",
@@ -44,18 +46,28 @@ def to_duckdb(tree: exp.Expr) -> str:
     return made.sql(dialect="duckdb", comments=False)
 
 
-_MOST_KEPT = 512
-_kept: dict[int, tuple[exp.Expr, str]] = {}
+class Once(Generic[Made]):
+    """What is made of a tree of `parse`, which nobody changes, made once; the tree is kept, or its id would be another's."""
+
+    _MOST_KEPT = 4096
+
+    def __init__(self, make: Callable[[exp.Expr], Made]) -> None:
+        self._make, self._kept = make, dict[int, tuple[exp.Expr, Made]]()
+
+    def __call__(self, tree: exp.Expr) -> Made:
+        found = self._kept.get(id(tree))
+        if found is None:
+            if len(self._kept) >= self._MOST_KEPT:
+                self._kept.clear()
+            found = self._kept[id(tree)] = (tree, self._make(tree))
+        return found[1]
 
 
-def to_duckdb_once(tree: exp.Expr) -> str:
-    """`to_duckdb` of a tree of `parse`, which nobody changes; it is kept, or its id would be another's."""
-    found = _kept.get(id(tree))
-    if found is None:
-        if len(_kept) >= _MOST_KEPT:
-            _kept.clear()
-        found = _kept[id(tree)] = (tree, to_duckdb(tree))
-    return found[1]
+to_duckdb_once = Once(to_duckdb)
+text_once = Once(lambda tree: tree.sql(dialect="bigquery", comments=False))
+tables_once = Once(lambda tree: tuple(tree.find_all(exp.Table)))
+parameters_once = Once(lambda tree: frozenset(node.name for node in tree.find_all(exp.Parameter)))
+ctes_once = Once(lambda tree: frozenset(item.alias for item in tree.find_all(exp.CTE)))
 
 
 def _count_from_zero(unnest: exp.Unnest) -> None:

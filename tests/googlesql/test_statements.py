@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,8 @@ from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Dialect, Param, Relation, Statement
 from bq_monitor.warehouse.identifiers import Expression
 from bq_monitor.warehouse.schema import TABLES
-from bq_monitor.warehouse.setup import setup_statements
+from bq_monitor.warehouse.setup import add_columns, setup_statements
+from bq_monitor.warehouse.types import parse_json_field
 from bq_monitor.warehouse.views import VIEWS
 
 if TYPE_CHECKING:
@@ -131,10 +133,16 @@ def stage_statements() -> list[Statement]:
     return [statements.create_stage(Names(), "staging_1", TABLES[0]), statements.drop_stage(Names(), "staging_1")]
 
 
+def upgrade_statements() -> list[Statement]:
+    """What `init` does to tables of an older version: here they lack every column but the first."""
+    return [add_columns(table, table.columns[1:], Names()) for table in TABLES]
+
+
 def every_statement() -> list[Statement]:
     return [
         *stage_statements(), statements.partitions(LOG),
-        *setup_statements(Names()), *own_statements(), *reference_statements(), *log_scan(time=stretch()).statements("bigquery"),
+        *setup_statements(Names()), *upgrade_statements(),
+        *own_statements(), *reference_statements(), *log_scan(time=stretch()).statements("bigquery"),
         *stored_scan().statements("bigquery"), log_scan(time=stretch()).granules("bigquery"),
         *every_outcome_statement(),
     ]  # fmt: skip
@@ -224,6 +232,22 @@ def test_tables_and_views_are_accepted(googlesql: GoogleSQL, tables: dict[str, d
         if kind == "views":
             assert list(tables[full(name)]) == described[name]
             assert set(analysis.scans) <= set(tables) - {LOGS, full(name)}
+
+
+def test_upgrades_are_accepted(googlesql: GoogleSQL, tables: dict[str, dict[str, str]]) -> None:
+    """Columns are added by one ALTER TABLE for each table, which reads nothing."""
+    for statement in upgrade_statements():
+        analysis = analyze(googlesql, tables, statement)
+        assert (analysis.kind, dict(analysis.scans)) == ("alter_table_stmt", {}), statement.sql
+
+
+def test_the_views_of_terraform_are_accepted(googlesql: GoogleSQL, tables: dict[str, dict[str, str]]) -> None:
+    """With the placeholders filled in each is a query, whose columns have the types that terraform is told."""
+    written = Path(__file__).parents[2] / "terraform" / "schema" / "views.json"
+    for view in json.loads(written.read_text(encoding="utf-8")):
+        sql = view["query"].replace("${project}", "proj-1").replace("${dataset}", "monitoring")
+        found = googlesql.analyze(sql, tables).outputs
+        assert dict(found) == {field["name"]: str(parse_json_field(field)) for field in view["columns"]}, view["name"]
 
 
 def test_own_statements_are_accepted(googlesql: GoogleSQL, tables: dict[str, dict[str, str]]) -> None:
