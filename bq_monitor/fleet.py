@@ -34,11 +34,11 @@ def run_fleet(
     The order is drawn anew each time: when time is short, it is not always the same monitors that wait.
 
     Args:
-        publish: called for each monitor of which windows were judged; its failure fails nothing else.
+        publish: called for each monitor that wants a report and of which windows were judged; its failure fails nothing else.
 
     Returns:
-        One answer a monitor, sorted by name: `monitor, run_id, windows, windows_left, ok, drift, not_evaluated`, or `monitor, error`;
-        with `report` (where it is) or `report_error` where one was to be published.
+        One answer a monitor, sorted by name: `monitor, run_id, windows, windows_left, ok, drift, not_evaluated, findings` (whether
+        anything drifted or broke a limit), or `monitor, error`; with `report` (where it is) or `report_error` where one was to be published.
         `windows_left` above 0 says that there is more to do: call again.
     """
     until = time.monotonic() + seconds
@@ -83,7 +83,7 @@ def _answer(config: MonitorConfig, as_of: str | None, until: float, publish: Pub
     found = {status: outcome.count(status) for status in ("ok", "drift", "not_evaluated")}
     return {
         "monitor": config.monitor, "run_id": outcome.run_id, "windows": len(outcome.windows), "windows_left": outcome.n_windows_left,
-        **found, **(_published(config, publish) if publish and outcome.windows else {}),
+        **found, "findings": outcome.has_findings, **(_published(config, publish) if publish and config.report and outcome.windows else {}),
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -130,6 +131,19 @@ def exposition(scraped: Scrape, accept: str = "") -> tuple[bytes, str]:
     except (TypeError, ValueError):  # a version that is none
         encode, content_type = client.exposition.choose_encoder("")
     return encode(registry), content_type
+
+
+def answer(configs: Sequence[MonitorConfig], accept: str) -> tuple[bytes, int, dict[str, str]]:
+    """A scraper's answer: body, status, headers. A warehouse that failed is a gauge of it, and why is logged.
+
+    Raises:
+        InputError: as `scrape` does.
+    """
+    scraped = scrape(configs)
+    for url, why in scraped.failures.items():
+        logging.getLogger(__name__).error("metrics: %s: %s", url, why)
+    text, content_type = exposition(scraped, accept)
+    return text, 200, {"Content-Type": content_type}
 
 
 def health_statement(names: Names) -> Statement:

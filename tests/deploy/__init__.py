@@ -1,0 +1,1 @@
+"""The function's archive as it is deployed."""
