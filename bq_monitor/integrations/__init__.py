@@ -1,0 +1,1 @@
+"""What orchestrators and training pipelines call; importing it imports none of them."""
