@@ -23,6 +23,22 @@ ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("BQ_MONITOR_SHARED_DATA", ROOT.parent / "shared" / "data"))
 
 
+LONGEST = (
+    "test_crash_matrix.py", "test_bigquery_server.py", "test_demo.py", "browser/test_dashboard.py", "test_bigquery_outcomes.py",
+    "test_late_labels.py", "browser/test_report.py", "googlesql/test_views.py", "test_classifier_test.py", "test_retrain.py",
+    "dashboard/test_pages.py", "measure/test_performance.py", "alerts/test_delivery_kills.py", "test_compare_outcomes.py",
+    "googlesql/test_hostile.py", "test_job.py",
+)  # fmt: skip
+"""Files of tests, the one that takes longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files: one that came last would keep one process busy and leave the others idle."""
+    here = Path(__file__).parent
+    turns = {here / name: turn for turn, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: turns.get(item.path, len(turns)))
+
+
 def missing(what: str, remedy: str) -> None:
     """Skip where a laptop may lack something; fail in CI."""
     if os.environ.get("CI") == "true":

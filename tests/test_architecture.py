@@ -134,8 +134,8 @@ def test_only_the_command_line_prints(name: str) -> None:
 
 @pytest.mark.parametrize("name", list(SOURCES))
 def test_reports_are_imported_by_themselves_alone(name: str) -> None:
-    """`report` and `dashboard` may be left out of a deployment: only they and the command line know them; the dashboard shows reports."""
-    for part, users in {"report": ("report/", "dashboard/"), "dashboard": ("dashboard/",)}.items():
+    """`report` and `dashboard` may be left out of a deployment: only they, the command line and integrations know them."""
+    for part, users in {"report": ("report/", "dashboard/", "integrations/"), "dashboard": ("dashboard/",)}.items():
         if not name.startswith(("cli/", *users)):
             assert not {module for module in imports(name) if begins(module, f"bq_monitor.{part}")}
 

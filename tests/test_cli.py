@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.conftest import ROOT
-
-
-def call(*args: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run `bq-monitor` in a process of its own."""
-    command = [sys.executable, "-m", "bq_monitor.cli", *args]
-    clean = {key: value for key, value in os.environ.items() if key not in ("BQ_MONITOR_WAREHOUSE", "COLUMNS")}
-    environment = {**clean, "PYTHONPATH": str(ROOT), **env}
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
+from tests.command import call, start
 
 
 @pytest.fixture
@@ -47,7 +36,7 @@ def files(tmp_path: Path, rng: np.random.Generator) -> Path:
 def test_the_tour_of_a_monitor(files: Path) -> None:
     """init, validate, reference capture, plan, run, list: each says what it did, with the right exit code."""
     config = str(files / "loans.yaml")
-    assert call("init", config).returncode == 0
+    assert start("init", config).returncode == 0
     assert call("init", config).returncode == 0
     assert "no reference captured" in call("validate", config).stdout
     captured = call("reference", "capture", config, "--data", str(files / "training.parquet"), "--version", "1")
@@ -58,7 +47,7 @@ def test_the_tour_of_a_monitor(files: Path) -> None:
     assert (planned[0]["n_granules"], planned[0]["n_rows"], len(planned[0]["windows"])) == (14, 1400, 2)
     quiet = call("run", config, "--as-of", "2026-01-12")
     assert quiet.returncode == 0
-    drifted = call("run", config, "--as-of", "2026-01-19", "--json")
+    drifted = start("run", config, "--as-of", "2026-01-19", "--json")
     assert drifted.returncode == 1
     results = json.loads(drifted.stdout)[0]["results"]
     assert {item["feature"]: item["status"] for item in results} == {"amount": "drift", "region": "ok"}
@@ -113,7 +102,7 @@ def test_a_locked_database_is_exit_4(files: Path) -> None:
     config["budget"] = {"deadline": "1s"}
     (files / "loans.yaml").write_text(yaml.safe_dump(config))
     with duckdb.connect(str(files / "monitor.duckdb")):
-        found = call("run", str(files / "loans.yaml"))
+        found = start("run", str(files / "loans.yaml"))
     assert found.returncode == 4
     assert "locked by another process" in found.stderr
 
@@ -156,7 +145,7 @@ def test_a_filter_that_cannot_run_is_found_by_validate(files: Path) -> None:
 def test_output_survives_a_terminal_without_unicode(files: Path) -> None:
     """A column name that the terminal cannot show is escaped; the exit code stays that of the verdict."""
     pd.DataFrame({"größe": np.linspace(0, 1, 100)}).to_parquet(files / "a.parquet")
-    found = call("compare", str(files / "a.parquet"), str(files / "a.parquet"), "--json", PYTHONIOENCODING="ascii")
+    found = start("compare", str(files / "a.parquet"), str(files / "a.parquet"), "--json", PYTHONIOENCODING="ascii")
     assert found.returncode == 0, found.stderr
 
 
@@ -233,7 +222,7 @@ def test_bad_input_is_exit_2_with_one_paragraph(files: Path, kind: str) -> None:
 
 def test_help_names_every_command() -> None:
     """`--help` works everywhere."""
-    listed = call("--help").stdout
+    listed = start("--help").stdout
     for command in ("init", "validate", "plan", "reference", "run", "compare", "sql", "demo"):
         assert command in listed
         assert call(command, "--help").returncode == 0

@@ -17,7 +17,7 @@ from bq_monitor import Comparison, InputError, compare
 from bq_monitor.comparison.rows import sampled
 from bq_monitor.tables import comparison_lines, comparison_tables
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
-from tests.test_cli import call
+from tests.command import call
 
 CAR_INPUTS = [
     "car_value", "salary_range", "debt_to_income_ratio", "loan_length", "repaid_loan_on_prev_car", "size_of_downpayment", "driver_tenure",

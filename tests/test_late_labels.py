@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,8 @@ def labels_of(log: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     return pd.concat([plain, again], ignore_index=True)
 
 
-@pytest.fixture
-def data(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
+def made_data() -> dict[str, pd.DataFrame]:
+    rng = np.random.default_rng(20260101)
     n = N_DAYS * PER_DAY
     log = answers(rng, n)
     log["ts"] = START + pd.to_timedelta(np.sort(rng.uniform(0, N_DAYS, n)), unit="D")
@@ -64,24 +65,40 @@ def data(rng: np.random.Generator) -> dict[str, pd.DataFrame]:
     return {"training": answers(rng, 4000), "log": log, "labels": labels_of(log, rng)}
 
 
-@pytest.fixture
-def config(tmp_path: Path, data: dict[str, pd.DataFrame]) -> MonitorConfig:
-    data["log"].drop(columns="repaid").to_parquet(tmp_path / "log.parquet")
-    data["labels"].to_parquet(tmp_path / "labels.parquet")
-    made = make_config(
-        tmp_path,
-        source={"table": f"{tmp_path}/log.parquet", "timestamp": "ts", "id": "id"},
+def settings(folder: Path) -> MonitorConfig:
+    return make_config(
+        folder,
+        source={"table": f"{folder}/log.parquet", "timestamp": "ts", "id": "id"},
         prediction={"column": "approved", "kind": "binary", "positive": True, "score": "score"},
         labels={
-            "table": f"{tmp_path}/labels.parquet", "id": "application", "column": "repaid", "timestamp": "labelled_at",
+            "table": f"{folder}/labels.parquet", "id": "application", "column": "repaid", "timestamp": "labelled_at",
             "matures_after": "62d",
         },
         segments=["region"],
         window={"granule": "day", "length": "7d", "every": "7d", "start": "2026-01-05"},
         performance={"accuracy": {"min": 0.5}},
     )  # fmt: skip
-    capture_reference(data["training"], made, version="1")
-    return made
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, pd.DataFrame]]:
+    """Log, labels and a warehouse with its reference, in a folder that each test copies; and the data, to be read only."""
+    folder, data = tmp_path_factory.mktemp("late_labels"), made_data()
+    data["log"].drop(columns="repaid").to_parquet(folder / "log.parquet")
+    data["labels"].to_parquet(folder / "labels.parquet")
+    capture_reference(data["training"], settings(folder), version="1")
+    return folder, data
+
+
+@pytest.fixture
+def data(made: tuple[Path, dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
+    return made[1]
+
+
+@pytest.fixture
+def config(tmp_path: Path, made: tuple[Path, dict[str, pd.DataFrame]]) -> MonitorConfig:
+    shutil.copytree(made[0], tmp_path, dirs_exist_ok=True)
+    return settings(tmp_path)
 
 
 def ask(config: MonitorConfig, sql: str) -> list[tuple[Any, ...]]:

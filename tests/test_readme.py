@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.command import call
 from tests.conftest import ROOT
-from tests.test_cli import call
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -47,7 +47,7 @@ def test_the_commands_work_as_printed(folder: Path) -> None:
     assert len(lines) == 4
     for line in lines:
         at_the_time = ["--as-of", "2026-01-11"] if line.startswith("run") else []
-        found = call(*line.split(), *at_the_time, cwd=folder)
+        found = call(*line.split(), *at_the_time)
         assert found.returncode == 0, (line, found.stderr)
 
 

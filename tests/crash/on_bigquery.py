@@ -13,13 +13,12 @@ from typing import Any
 from unittest.mock import patch
 
 import pandas as pd
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import bigquery
 
 from bq_monitor.errors import WarehouseError
 from bq_monitor.warehouse.base import Warehouse
 from bq_monitor.warehouse.bigquery import BigQueryWarehouse
 from bq_monitor.warehouse.setup import create_tables
+from tests.bigquery_lab import connect
 from tests.bigquery_server import jobs
 from tests.bigquery_server.catalog import Entity, quoted, split
 from tests.bigquery_server.faults import Fault
@@ -311,10 +310,7 @@ class Bench:
             warehouse.close()  # lets go of sockets; nothing is sent
 
     def _open(self) -> BigQueryWarehouse:
-        client = bigquery.Client(
-            project="acme-ml", credentials=AnonymousCredentials(), client_options={"api_endpoint": self.server.url}
-        )
-        return BigQueryWarehouse("acme-ml", "mon", client=client)
+        return BigQueryWarehouse("acme-ml", "mon", client=connect(self.server))
 
     def _scanned(self) -> int:
         return self.server.bytes_by_step().get("scan-histograms", 0)
@@ -339,7 +335,6 @@ def bench(scenario: Scenario) -> Iterator[Bench]:
             stack.enter_context(patch(name, clock))
         stack.enter_context(patch.object(jobs, "_FAST_JOB_SECONDS", _WAIT_SECONDS))
         server = stack.enter_context(serve())
-        server.engine._connection.execute("SET threads = 1")  # a few rows are counted sooner by one
         made = Bench(server, scenario)
         stack.enter_context(remembered("serving"))
         made.record()

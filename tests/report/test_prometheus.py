@@ -28,8 +28,8 @@ from bq_monitor.report import prometheus
 from bq_monitor.report.prometheus import GAUGES, Scrape, exposition, scrape
 from bq_monitor.warehouse.base import Row, Statement
 from tests.bigquery_lab import Lab
+from tests.command import call
 from tests.conftest import ROOT
-from tests.test_cli import call
 
 HOSTILE = 'so"u\\th\nn 🎈 {a="b"}'
 START, PER_DAY, N_DAYS = pd.Timestamp("2026-01-05"), 90, 28
