@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo pictures test check lint types benchmark bytes dashboard detection classifier flapping hostile crash-matrix clean
+.PHONY: demo pictures test check lint types benchmark bytes dashboard detection classifier flapping hostile crash-matrix archive deploy-test function orchestrators sbom terraform clean
 
 demo: $(VENV)/.ready-demo
 	$(BIN)/bq-monitor demo --dir bq-monitor-demo
@@ -44,8 +44,50 @@ flapping: $(VENV)/.ready-dev
 hostile: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/hostile.py
 
+archive: $(VENV)/.ready-dev
+	$(BIN)/python functions/build.py $(foreach part,$(WITH),--with $(part))
+
+deploy-test: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest -n 0 -m deploy tests/deploy
+
+function: $(VENV)/.ready-dev
+	$(BIN)/python benchmarks/function.py
+
 crash-matrix: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/crash_matrix.py
+
+orchestrators: $(VENV)/.ready-dev .venv-airflow/.ready .venv-training/.ready
+	$(BIN)/python -m pytest -m orchestrators tests/orchestrators
+
+.venv-airflow/.ready: pyproject.toml examples/airflow/requirements.txt examples/airflow/constraints.txt
+	$(PYTHON) -m venv .venv-airflow
+	.venv-airflow/bin/python -m pip install --quiet --disable-pip-version-check --requirement examples/airflow/requirements.txt --editable .
+	touch $@
+
+.venv-training/.ready: pyproject.toml examples/kfp/requirements.txt examples/mlflow/requirements.txt examples/mlflow/constraints.txt
+	$(PYTHON) -m venv .venv-training
+	.venv-training/bin/python -m pip install --quiet --disable-pip-version-check --requirement examples/kfp/requirements.txt --requirement examples/mlflow/requirements.txt --editable .
+	touch $@
+
+sbom: $(VENV)/.ready-dev $(VENV)-sbom/.ready
+	mkdir -p dist
+	$(VENV)-sbom/bin/cyclonedx-py environment --sv 1.6 --no-validate --output-reproducible --pyproject pyproject.toml -o dist/environment.cdx.json $(BIN)/python
+	$(BIN)/python docs/licences.py --sbom dist/environment.cdx.json dist/sbom.cdx.json
+	rm dist/environment.cdx.json
+	$(VENV)-sbom/bin/python docs/licences.py --validate dist/sbom.cdx.json
+
+$(VENV)-sbom/.ready:
+	$(PYTHON) -m venv $(VENV)-sbom
+	$(VENV)-sbom/bin/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
+	touch $@
+
+terraform: $(VENV)/.ready-dev $(VENV)-checkov/.ready
+	BQ_MONITOR_CHECKOV=$(abspath $(VENV)-checkov)/bin/checkov $(BIN)/python -m pytest tests/terraform
+
+$(VENV)-checkov/.ready:
+	$(PYTHON) -m venv $(VENV)-checkov
+	$(VENV)-checkov/bin/python -m pip install --quiet --disable-pip-version-check checkov==3.3.30
+	touch $@
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "bq-monitor needs python3 >= 3.11; set PYTHON=")'
@@ -60,4 +102,4 @@ $(VENV)/.ready-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	touch $@ $(VENV)/.ready-demo
 
 clean:
-	rm -rf $(VENV) bq-monitor-demo dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-airflow .venv-training $(VENV)-sbom $(VENV)-checkov bq-monitor-demo dist .pytest_cache .mypy_cache .ruff_cache

@@ -145,7 +145,7 @@ def prepare(
             "what came true (label). Name both."
         )
     assert model is not None  # noqa: S101 - just checked
-    assert label is not None  # noqa: S101
+    assert label is not None  # noqa: S101 - just checked
     place = _checked_out(os.fspath(out))
     try:
         from sklearn.base import clone
