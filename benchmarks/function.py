@@ -56,7 +56,6 @@ def main() -> int:
         folder = Path(scratch)
         app = unpacked(build(folder / "function.zip"), folder / "app")
         python = _python(app, options.venv)
-        subprocess.run([python, "-m", "compileall", "-q", str(app)], check=True)  # as an image holds it
         with _stand_ins(1, 1) as stand_ins, account(folder, PROJECT) as runner:
             variables = {**environment(runner), **stand_ins}
             starts = [_start(python, app, variables, folder / "log") for _ in range(options.starts + 1)][1:]

@@ -9,8 +9,11 @@ from __future__ import annotations
 import argparse
 import ast
 import io
+import os
 import re
+import subprocess
 import sys
+import tempfile
 import tomllib
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -60,7 +63,32 @@ def archive_files(options: frozenset[str] = frozenset()) -> dict[str, bytes]:
         named |= {name: (ROOT / name).read_bytes() for name in _below("bq_monitor/report/templates")}
     named["main.py"] = (ROOT / "functions" / "main.py").read_bytes()
     named["requirements.txt"] = "".join(f"{line}\n" for line in requirements(options)).encode()
-    return named
+    return named | compiled(named)
+
+
+def compiled(files: dict[str, bytes]) -> dict[str, bytes]:
+    """The modules among these files as this Python's bytecode, by name: nothing keeps what an instance compiles, each would do it again.
+
+    Another Python than this one finds the files under other names, and compiles.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        command = [
+            sys.executable,
+            "-m",
+            "compileall",
+            "-q",
+            "--invalidation-mode",
+            "unchecked-hash",
+            "-s",
+            folder,
+            folder,
+        ]
+        subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": "0"})  # noqa: S603 - Python itself, on our own files
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in Path(folder).rglob("*.pyc")}
 
 
 def zipped(files: dict[str, bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""What a fleet logs: lines that alert policies find by their labels, whatever channels a monitor has."""
+"""A fleet in one call: whose report is made, and what it logs for alert policies, whatever channels a monitor has."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bq_monitor import fleet
 from bq_monitor.cloud_logging import log_to_cloud
+from bq_monitor.config import MonitorConfig
 from bq_monitor.errors import BudgetError, WarehouseError
 from bq_monitor.warehouse import open_warehouse
 from bq_monitor.warehouse.setup import create_tables
@@ -66,3 +68,20 @@ def test_a_monitor_that_does_not_run_is_one_entry(tmp_path: Path, capsys: pytest
     assert unknown["logging.googleapis.com/labels"] == {"monitor": "loans", "kind": "run_failed"}
     assert overdue["message"] == "monitor loans is overdue since 2026-01-12T00:00:00+00:00"
     assert overdue["logging.googleapis.com/labels"] == {"monitor": "loans", "kind": "overdue"}
+
+
+def test_who_wants_no_report_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports are made for monitors that say where to, and of which windows were judged."""
+    asked: list[str] = []
+
+    def publish(config: MonitorConfig) -> None:
+        asked.append(config.monitor)
+
+    configs = [make_config(tmp_path), make_config(tmp_path, monitor="shown", report={"to": str(tmp_path)})]
+    for n_windows in (0, 1):
+        judged = SimpleNamespace(
+            run_id="r", windows=("w",) * n_windows, n_windows_left=0, has_findings=False, count=lambda _: 0
+        )
+        monkeypatch.setattr(fleet, "run", lambda *_, judged=judged, **__: judged)
+        fleet.run_fleet(configs, publish=publish)
+    assert asked == ["shown"]
