@@ -171,16 +171,6 @@ class MonitorConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _segments_show_nothing_sensitive(self) -> MonitorConfig:
-        hidden = {feature.name for feature in self.declared_features() if feature.sensitive}
-        if shown := sorted({column for segment in self.segments for column in segment.columns} & hidden):
-            raise ValueError(
-                f"segments: {', '.join(shown)} is a sensitive feature, and names of segments are stored in clear; "
-                "cut by an expression that makes classes of it, or take one of the two out"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _actions_can_be_taken(self) -> MonitorConfig:
         titles = [action.title for action in self.actions]
         if twice := sorted({title for title in titles if titles.count(title) > 1}):

@@ -85,3 +85,15 @@ def test_who_wants_no_report_is_not_asked(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setattr(fleet, "run", lambda *_, judged=judged, **__: judged)
         fleet.run_fleet(configs, publish=publish)
     assert asked == ["shown"]
+
+
+@pytest.mark.usefixtures("cloud")
+def test_what_cannot_be_logged_fails_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    """A record that does not fit an entry is told as logging tells its own errors; one that is too long is cut, and stays one entry."""
+    logger = logging.getLogger("bq_monitor.test")
+    logger.error("x", extra={"labels": {"monitor": object()}})
+    assert capsys.readouterr().err.count("--- Logging error ---") == 1
+    logger.error("\U0001f600" * 100_000)
+    written = capsys.readouterr().err
+    assert len(written) < 256_000
+    assert json.loads(written)["message"].endswith("[...]")

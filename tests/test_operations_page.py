@@ -233,25 +233,38 @@ def test_segments_of_few_training_rows_have_no_name(tmp_path: Path) -> None:
     assert names == {"all", "town=big", "town=five", "town=(other)"}
 
 
-def sensitive(segments: list[object]) -> MonitorConfig:
-    source = {"table": "a.b.c", "timestamp": "ts"}
-    features = [{"name": "illness", "kind": "categorical", "sensitive": True}, "age"]
+def sensitive(segments: list[object], expression: str | None = None) -> MonitorConfig:
+    hidden = {"name": "illness", "kind": "categorical", "sensitive": True}
     return parse_config(
         {
             "monitor": "m",
             "warehouse": "duckdb://",
-            "source": {**source, "table": "log.parquet"},
-            "features": features,
+            "source": {"table": "log.parquet", "timestamp": "ts"},
+            "features": [{**hidden, "expression": expression} if expression else hidden, "age"],
             "segments": segments,
         }
     )
 
 
-@pytest.mark.parametrize("segments", [["illness"], [["age", "illness"]]])
-def test_a_segment_by_a_sensitive_feature_is_refused(segments: list[object]) -> None:
-    """Its labels would stand in clear as names of segments, alone or with others."""
-    with pytest.raises(ConfigError, match="segments: illness is a sensitive feature"):
-        sensitive(segments)
+@pytest.mark.parametrize(
+    ("segments", "expression"),
+    [
+        (["illness"], None),
+        ([["age", "illness"]], None),
+        ([{"name": "by", "expression": "(illness)"}], None),
+        (["diagnosis"], "SUBSTR(diagnosis, 1, 3)"),
+    ],
+)
+def test_a_segment_by_a_sensitive_column_is_refused(segments: list[object], expression: str | None) -> None:
+    """Its labels would stand in clear as names of segments, alone or with others, whatever the feature is called."""
+    column = "diagnosis" if expression else "illness"
+    with pytest.raises(ConfigError, match=rf"segments\[0\]: '{column}' is read by a sensitive feature"):
+        sensitive(segments, expression)
+
+
+def test_a_column_that_only_shares_the_name_is_no_secret() -> None:
+    """The feature reads another column."""
+    assert sensitive(["illness"], "SUBSTR(diagnosis, 1, 3)").segments[0].title == "illness"
 
 
 def test_an_expression_may_make_classes_of_a_sensitive_feature() -> None:

@@ -238,8 +238,9 @@ def test_a_reference_with_segments_is_stored_and_loaded_whole(tmp_path: Path) ->
     """The features of each group, in the whole's buckets, whose counts add up to the whole; labels are hidden as there."""
     frame = colours({"EU": (30, 20), "R & D": (40, 10), "tiny": (2, 2), "small": (1, 0)}).drop(columns="ts")
     frame.loc[frame.index[:7], "region"] = None
-    hue = {"name": "hue", "expression": "colour", "kind": "categorical", "sensitive": True}
-    config = make_config(tmp_path, features=[hue], segments=["region", ["region", "colour"]])
+    frame["shade"] = frame["colour"]
+    shade = {"name": "shade", "kind": "categorical", "sensitive": True}
+    config = make_config(tmp_path, features=[shade], segments=["region", ["region", "colour"]])
     stored = capture_reference(frame, config, version="1")
     warehouse = open_warehouse(config.warehouse)
     (loaded,) = load_references(warehouse, "loans")

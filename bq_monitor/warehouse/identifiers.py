@@ -109,6 +109,11 @@ class Expression:
         self._tree = _parse(text, place)
         self.columns = _columns(self._tree)
 
+    @property
+    def column(self) -> str | None:
+        """The column that the expression is, where it is nothing else."""
+        return next(iter(self.columns)) if isinstance(self._tree.unnest(), exp.Column) else None
+
     def sql(self, dialect: Dialect) -> str:
         """The expression over the alias `t`, written anew from its syntax tree."""
         return _qualified(self._tree).sql(dialect=dialect, comments=False)
@@ -281,6 +286,28 @@ def check_config(config: MonitorConfig) -> list[str]:
             faults.append(f"{path}: column {name!r}: BigQuery has no dots in column names; give the name alone")
     for path, text in _expressions(config):
         faults += _fault_of_call(path, Expression, text, path)
+    return faults or _shown_segments(config)
+
+
+def _shown_segments(config: MonitorConfig) -> list[str]:
+    """Segments by a column that a sensitive feature hides: names of segments are stored in clear.
+
+    An expression may make harmless classes of such a column; one that is the column alone does not.
+    """
+    hidden = {
+        column
+        for feature in config.declared_features() if feature.sensitive
+        for column in (Expression(feature.expression, "").columns if feature.expression else {feature.name})
+    }  # fmt: skip
+    faults = []
+    for i, segment in enumerate(config.segments):
+        whole = segment.expression and Expression(segment.expression, "").column
+        shown = sorted(hidden & {*segment.columns, whole})
+        faults += [
+            f"segments[{i}]: {name!r} is read by a sensitive feature, and names of segments are stored in clear; "
+            "cut by an expression that makes classes of it, or take one of the two out"
+            for name in shown
+        ]
     return faults
 
 

@@ -44,7 +44,7 @@ def token(key: ec.EllipticCurvePrivateKey = KEY, key_id: str = "k1", **changes: 
         "iss": ISSUER,
         "aud": AUDIENCE,
         "iat": now - 10,
-        "exp": now + 600,
+        "exp": now + 86_400,  # tests of a long suite are collected long before they run
         "email": "ann@acme.com",
         "sub": "accounts:1",
     } | changes
