@@ -24,7 +24,7 @@ resource "google_artifact_registry_repository" "images" {
     }
   }
 
-  depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agent]
+  depends_on = [google_project_service.this, terraform_data.key_known]
 }
 
 # Pushes the image, to this repository alone.
@@ -62,4 +62,20 @@ resource "google_project_iam_member" "builder_copy" {
     description = "Only the bucket in which Cloud Functions keeps the sources of this region."
     expression  = "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-${data.google_project.this.number}-${local.region}\")"
   }
+}
+
+# Grants take a while to be known everywhere; a build that comes first would fail.
+resource "terraform_data" "builder_known" {
+  triggers_replace = [google_service_account.this["builder"].unique_id]
+
+  provisioner "local-exec" {
+    command = "sleep 60"
+  }
+
+  depends_on = [
+    google_artifact_registry_repository_iam_member.builder,
+    google_storage_bucket_iam_member.source_builder,
+    google_project_iam_member.builder_logs,
+    google_project_iam_member.builder_copy,
+  ]
 }

@@ -2,7 +2,10 @@
 locals {
   shown    = var.dashboard == null ? {} : { this = var.dashboard }
   audience = try(var.dashboard.iap_audience, null)
-  callers  = setunion(try(var.dashboard.viewers, []), local.audience == null ? [] : ["serviceAccount:${local.agent_of}gcp-sa-iap.iam.gserviceaccount.com"])
+  callers = merge(
+    { for member in try(var.dashboard.viewers, []) : member => member },
+    local.audience == null ? {} : { iap = "serviceAccount:${local.agent_of}gcp-sa-iap.iam.gserviceaccount.com" },
+  )
 }
 
 resource "google_cloud_run_v2_service" "dashboard" {
@@ -61,7 +64,7 @@ resource "google_cloud_run_v2_service" "dashboard" {
   }
 
   depends_on = [
-    google_kms_crypto_key_iam_member.agent,
+    terraform_data.key_known,
     google_bigquery_table.views_of_views,
     google_bigquery_dataset_iam_member.dashboard,
     google_project_iam_member.dashboard,
@@ -77,7 +80,7 @@ resource "google_cloud_run_v2_service_iam_member" "viewers" {
   location = local.region
   name     = google_cloud_run_v2_service.dashboard["this"].name
   role     = "roles/run.invoker"
-  member   = each.key
+  member   = each.value
 }
 
 resource "google_project_iam_member" "dashboard" {

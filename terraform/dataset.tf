@@ -19,7 +19,7 @@ resource "google_bigquery_dataset" "results" {
     prevent_destroy = true
   }
 
-  depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agent]
+  depends_on = [google_project_service.this, terraform_data.key_known]
 }
 
 resource "google_bigquery_dataset_iam_member" "runner" {

@@ -31,3 +31,15 @@ resource "google_kms_crypto_key_iam_member" "agent" {
 
   depends_on = [google_project_service.this]
 }
+
+# Grants take a while to be known everywhere; what is made first would be refused.
+resource "terraform_data" "key_known" {
+  count            = var.kms_key == null ? 0 : 1
+  triggers_replace = [var.kms_key]
+
+  provisioner "local-exec" {
+    command = "sleep 60"
+  }
+
+  depends_on = [google_kms_crypto_key_iam_member.agent]
+}

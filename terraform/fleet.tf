@@ -15,6 +15,7 @@ locals {
       source    = try(tostring(document.source.table), can(document.source) && !can(keys(document.source)) ? null : tostring(local.defaults.source.table), null)
       labels    = try(tostring(document.labels.table), can(document.labels) && !can(keys(document.labels)) ? null : tostring(local.defaults.labels.table), null)
       channels  = try(flatten([document.alerts.channels]), flatten([local.defaults.alerts.channels]), [])
+      is_capped = anytrue([for said in [document, local.defaults] : can(said.budget.max_bytes_per_run) || can(said.budget.max_bytes_per_month)])
       says      = jsonencode([document, local.defaults])
     }
   }

@@ -47,6 +47,8 @@ locals {
     ],
   )
   strange_topics = setsubtract(local.topics_named, [for name, _ in local.topics : "projects/${var.project}/topics/${var.name}-${name}"])
+  uncapped       = [for name, monitor in local.fleet : name if !monitor.is_capped]
+  crowded        = [for cron in distinct([for job in local.runs : job.cron]) : cron if length([for job in local.runs : job if job.cron == cron]) > var.function.max_instances]
   unheard        = [for name, monitor in local.fleet : name if !contains([for channel in monitor.channels : try(channel.type, channel)], "log")]
 }
 
@@ -65,7 +67,21 @@ resource "terraform_data" "fleet" {
 check "health_is_logged" {
   assert {
     condition     = !var.alert_policies.enabled || length(local.unheard) == 0
-    error_message = "alerts.channels of ${join(", ", local.unheard)} has no 'log': the policies on failed, overdue and budget read its lines. Add it, best in defaults.yaml."
+    error_message = "alerts.channels of ${join(", ", local.unheard)} has no 'log': the policy on messages and actions that were given up reads its lines. Add it, best in defaults.yaml."
+  }
+}
+
+check "reading_has_a_cap" {
+  assert {
+    condition     = length(local.uncapped) == 0
+    error_message = "${join(", ", local.uncapped)}: no budget.max_bytes_per_run or max_bytes_per_month: nothing bounds what a call reads. Set one, best in defaults.yaml."
+  }
+}
+
+check "calls_find_an_instance" {
+  assert {
+    condition     = length(local.crowded) == 0
+    error_message = "At '${join("', '", local.crowded)}' more jobs call than function.max_instances = ${var.function.max_instances} can answer. Give monitors times of their own (schedule.crons), or raise it."
   }
 }
 

@@ -57,12 +57,14 @@ resource "google_cloudfunctions2_function" "monitor" {
 
   depends_on = [
     google_project_service.this,
-    google_kms_crypto_key_iam_member.agent,
+    terraform_data.key_known,
     google_artifact_registry_repository_iam_member.builder,
     google_project_iam_member.builder_copy,
     google_project_iam_member.builder_logs,
     google_storage_bucket_iam_member.source_builder,
     google_secret_manager_secret_iam_member.runner,
+    google_bigquery_table.views_of_views, # tables first: an upgraded function must not meet older ones
+    terraform_data.builder_known,
   ]
 }
 

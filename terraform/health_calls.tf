@@ -18,7 +18,7 @@ resource "google_monitoring_alert_policy" "refused" {
     condition_threshold {
       filter          = "${local.calls} AND metric.labels.response_code_class != \"2xx\""
       comparison      = "COMPARISON_GT"
-      threshold_value = var.schedule.retries # one call and all its retries
+      threshold_value = var.schedule.retries * length(local.jobs) # as if every call and all its retries
       duration        = "0s"
       aggregations {
         alignment_period     = "3600s"

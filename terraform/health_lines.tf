@@ -21,7 +21,7 @@ locals {
       title  = "a run stopped at its budget"
       filter = "${local.of_function} AND severity >= WARNING AND labels.kind = \"budget\""
       labels = local.of_monitor
-      says   = "Monitor $${log.extracted_label.monitor} would have read more than budget allows, so it was not run. See run_costs; raise the cap or shorten the window."
+      says   = "Monitor $${log.extracted_label.monitor} would have read more than budget allows, so it was not run. See run_costs; fewer features, a partitioned log, or a higher cap."
     }
     undelivered = {
       title  = "a message or an action was given up"
@@ -31,7 +31,7 @@ locals {
     }
     unreached = {
       title  = "the scheduler could not get an answer"
-      filter = "resource.type = \"cloud_scheduler_job\" AND resource.labels.job_id = (${join(" OR ", [for name, _ in local.jobs : "\"${var.name}-${name}\""])}) AND severity >= ERROR AND NOT httpRequest.status = 500"
+      filter = "resource.type = \"cloud_scheduler_job\" AND resource.labels.job_id =~ \"^${var.name}-(run(-.*)?|check)$\" AND severity >= ERROR AND NOT httpRequest.status = 500"
       labels = { job = "EXTRACT(resource.labels.job_id)" }
       says   = "Job $${log.extracted_label.job} got an error instead of an answer: 400 is a configuration that is not valid, 403 a missing grant of roles/run.invoker, 429 and 503 more calls at once than function.max_instances, DEADLINE_EXCEEDED a call of over ${local.attempt_seconds} s."
     }

@@ -45,7 +45,7 @@ resource "google_storage_bucket" "reports" {
     prevent_destroy = true
   }
 
-  depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agent]
+  depends_on = [google_project_service.this, terraform_data.key_known]
 }
 
 resource "google_storage_bucket_iam_member" "reports_runner" {

@@ -35,7 +35,7 @@ resource "google_secret_manager_secret" "this" {
     }
   }
 
-  depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agent]
+  depends_on = [google_project_service.this, terraform_data.key_known]
 }
 
 # Each secret by itself: those named here, and those that the fleet's YAMLs refer to as secret:projects/P/secrets/ID.

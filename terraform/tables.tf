@@ -37,6 +37,13 @@ resource "google_bigquery_table" "tables" {
   }
 }
 
+# A view that changes is made anew: it holds nothing, and its columns cannot be updated together with its query.
+resource "terraform_data" "view" {
+  for_each = local.views
+
+  input = sha256(jsonencode([each.value.sql, each.value.columns]))
+}
+
 # A view must be there before one that reads it: one resource a level.
 resource "google_bigquery_table" "views" {
   #checkov:skip=CKV_GCP_80:a view stores nothing that could be encrypted
@@ -54,6 +61,10 @@ resource "google_bigquery_table" "views" {
   view {
     query          = each.value.sql
     use_legacy_sql = false
+  }
+
+  lifecycle {
+    replace_triggered_by = [terraform_data.view[each.key]]
   }
 
   depends_on = [google_bigquery_table.tables]
@@ -78,6 +89,8 @@ resource "google_bigquery_table" "views_of_views" {
   }
 
   lifecycle {
+    replace_triggered_by = [terraform_data.view[each.key]]
+
     precondition {
       condition     = each.value.level == 1
       error_message = "${each.key}: views.json has level ${each.value.level}; tables.tf makes levels 0 and 1. Add a resource."

@@ -24,7 +24,7 @@ resource "google_pubsub_topic" "this" {
     allowed_persistence_regions = [local.region]
   }
 
-  depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agent]
+  depends_on = [google_project_service.this, terraform_data.key_known]
 }
 
 resource "google_pubsub_topic_iam_member" "runner" {

@@ -76,8 +76,10 @@ variable "topic_schemas" {
 
 variable "dashboard" {
   description = <<-TEXT
-    The live page on Cloud Run, for internal callers and a load balancer; `null` for none. `image` holds `bq-monitor[dashboard]`; `viewers` may call it;
-    `iap_audience` lets those whom Identity-Aware Proxy vouches for change alerts.
+    The live page on Cloud Run, for internal callers and a load balancer; `null` for none. `image` holds `bq-monitor[dashboard]`; `viewers` may call it with a
+    token of theirs (`gcloud run services proxy` from inside the network). For browsers put Identity-Aware Proxy before it (`iap_audience`; who may pass is
+    granted there, by `roles/iap.httpsResourceAccessor`): whom it vouches for may change alerts. Its agent must exist: `gcloud beta services identity create
+    --service=iap.googleapis.com`.
   TEXT
   type = object({
     image         = string

@@ -41,11 +41,11 @@ variable "function" {
 
 variable "schedule" {
   description = <<-TEXT
-    When the fleet is run: `cron` and `time_zone`; `per_monitor` for one job a monitor, `crons` for those of them with a time of their own;
+    When the fleet is run: `cron` (as often as windows end: a call that finds nothing due may still look at the log, which is billed) and `time_zone`; `per_monitor` for one job a monitor, `crons` for those of them with a time of their own;
     `check_cron`, when to ask whether runs come at all; `retries` of a call that failed.
   TEXT
   type = object({
-    cron        = optional(string, "0 * * * *")
+    cron        = optional(string, "0 6 * * *")
     time_zone   = optional(string, "Etc/UTC")
     per_monitor = optional(bool, false)
     crons       = optional(map(string), {})

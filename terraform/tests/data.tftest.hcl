@@ -88,3 +88,12 @@ run "services_are_left_on" {
     error_message = "Others may use them."
   }
 }
+
+run "views_are_made_anew_when_they_change" {
+  command = plan
+
+  assert {
+    condition     = length(setsubtract(keys(terraform_data.view), concat(keys(google_bigquery_table.views), keys(google_bigquery_table.views_of_views)))) == 0
+    error_message = "Each view is made anew when what it says changes."
+  }
+}

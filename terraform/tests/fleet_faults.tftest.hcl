@@ -14,7 +14,7 @@ run "a_fleet_that_the_runner_would_refuse" {
   variables {
     fleet = "tests/broken"
   }
-  expect_failures = [terraform_data.fleet, check.health_is_logged]
+  expect_failures = [terraform_data.fleet, check.health_is_logged, check.reading_has_a_cap]
 
   assert {
     condition = alltrue([

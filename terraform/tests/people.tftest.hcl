@@ -155,7 +155,7 @@ run "behind_identity_aware_proxy_alerts_may_be_changed" {
     error_message = "Who looks is known, so that what they say is kept."
   }
   assert {
-    condition     = toset(keys(google_cloud_run_v2_service_iam_member.viewers)) == toset(["serviceAccount:service-123456789012@gcp-sa-iap.iam.gserviceaccount.com"])
+    condition     = toset(values(google_cloud_run_v2_service_iam_member.viewers)[*].member) == toset(["serviceAccount:service-123456789012@gcp-sa-iap.iam.gserviceaccount.com"])
     error_message = "The proxy calls it."
   }
 }

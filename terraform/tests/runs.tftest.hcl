@@ -87,7 +87,7 @@ run "each_monitor_can_have_its_job" {
   command = plan
 
   variables {
-    schedule = { per_monitor = true, crons = { churn = "0 6 * * *" }, time_zone = "Europe/Berlin", retries = 1 }
+    schedule = { per_monitor = true, crons = { churn = "15 7 * * *" }, time_zone = "Europe/Berlin", retries = 1 }
   }
   assert {
     condition     = toset(keys(google_cloud_scheduler_job.this)) == toset(["run-loan", "run-churn", "run-price", "check"])
@@ -98,7 +98,7 @@ run "each_monitor_can_have_its_job" {
     error_message = "Each names its monitor."
   }
   assert {
-    condition     = google_cloud_scheduler_job.this["run-churn"].schedule == "0 6 * * *" && google_cloud_scheduler_job.this["run-loan"].schedule == "0 * * * *" && google_cloud_scheduler_job.this["run-loan"].time_zone == "Europe/Berlin"
+    condition     = google_cloud_scheduler_job.this["run-churn"].schedule == "15 7 * * *" && google_cloud_scheduler_job.this["run-loan"].schedule == "0 6 * * *" && google_cloud_scheduler_job.this["run-loan"].time_zone == "Europe/Berlin"
     error_message = "churn has a time of its own, the others the fleet's."
   }
 }
@@ -113,4 +113,14 @@ run "the_network_is_the_users" {
     condition     = google_cloudfunctions2_function.monitor.service_config[0].vpc_connector == "projects/acme-ml/locations/europe-west1/connectors/out" && google_cloudfunctions2_function.monitor.service_config[0].vpc_connector_egress_settings == "ALL_TRAFFIC"
     error_message = "The function reaches out through the connector."
   }
+}
+
+run "more_jobs_than_instances_at_one_time_are_told" {
+  command = plan
+
+  variables {
+    schedule = { per_monitor = true }
+    function = { archive = "tests/archive.txt", max_instances = 2 }
+  }
+  expect_failures = [check.calls_find_an_instance]
 }

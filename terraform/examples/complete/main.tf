@@ -24,8 +24,8 @@ module "bq_monitor" {
 
   schedule = {
     per_monitor = true
-    cron        = "0 * * * *"
-    crons       = { churn = "15 6 * * *" }
+    cron        = "0 6 * * *"
+    crons       = { churn = "15 6 * * *", price = "30 6 * * *" }
     time_zone   = "Europe/Berlin"
     check_cron  = "45 * * * *"
   }
@@ -45,7 +45,6 @@ module "bq_monitor" {
 
   dashboard = {
     image        = "europe-docker.pkg.dev/${var.project}/apps/bq-monitor-dashboard:1"
-    viewers      = ["group:risk@example.com"]
     iap_audience = "/projects/123456789012/global/backendServices/987654321"
   }
 
