@@ -56,17 +56,18 @@ function: $(VENV)/.ready-dev
 crash-matrix: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/crash_matrix.py
 
-orchestrators: $(VENV)/.ready-dev .venv-airflow/.ready .venv-training/.ready
+orchestrators:
+	$(MAKE) --jobs 2 .venv-airflow/.ready .venv-training/.ready $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -m orchestrators tests/orchestrators
 
 .venv-airflow/.ready: pyproject.toml examples/airflow/requirements.txt examples/airflow/constraints.txt
 	$(PYTHON) -m venv .venv-airflow
-	.venv-airflow/bin/python -m pip install --quiet --disable-pip-version-check --requirement examples/airflow/requirements.txt --editable .
+	.venv-airflow/bin/python -m pip install --no-compile --quiet --disable-pip-version-check --requirement examples/airflow/requirements.txt --editable .
 	touch $@
 
 .venv-training/.ready: pyproject.toml examples/kfp/requirements.txt examples/mlflow/requirements.txt examples/mlflow/constraints.txt
 	$(PYTHON) -m venv .venv-training
-	.venv-training/bin/python -m pip install --quiet --disable-pip-version-check --requirement examples/kfp/requirements.txt --requirement examples/mlflow/requirements.txt --editable .
+	.venv-training/bin/python -m pip install --no-compile --quiet --disable-pip-version-check --requirement examples/kfp/requirements.txt --requirement examples/mlflow/requirements.txt --editable .
 	touch $@
 
 sbom: $(VENV)/.ready-dev $(VENV)-sbom/.ready

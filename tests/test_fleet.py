@@ -14,7 +14,7 @@ import pytest
 from bq_monitor import fleet
 from bq_monitor.cloud_logging import log_to_cloud
 from bq_monitor.config import MonitorConfig
-from bq_monitor.errors import BudgetError, WarehouseError
+from bq_monitor.errors import BudgetError, InputError, WarehouseError
 from bq_monitor.warehouse import open_warehouse
 from bq_monitor.warehouse.setup import create_tables
 from tests.conftest import make_config
@@ -52,6 +52,25 @@ def test_a_run_that_fails_is_one_entry(
     (entry,) = entries(capsys)
     assert (entry["severity"], entry["logging.googleapis.com/labels"]) == ("ERROR", {"monitor": "loans", "kind": kind})
     assert entry["message"].startswith(f"monitor loans failed: {error}\nTraceback")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(WarehouseError("away"), 4), (InputError("no"), 2), (RuntimeError("what?"), 70)]
+)
+def test_an_answer_says_whether_another_call_may_help(
+    error: Exception, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the code that the command line would end with, of runs as of checks; a call without time may be made again."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    configs = [make_config(tmp_path)]
+    monkeypatch.setattr(fleet, "run", fail)
+    monkeypatch.setattr(fleet, "opened", fail)
+    failed = [{"monitor": "loans", "error": str(error), "exit_code": code}]
+    assert fleet.run_fleet(configs) == fleet.check_fleet(configs) == failed
+    assert fleet.run_fleet(configs, seconds=0)[0]["exit_code"] == 4
 
 
 @pytest.mark.usefixtures("cloud")

@@ -1,4 +1,4 @@
-"""Operators for Apache Airflow 3: capture a reference, run what is due."""
+"""Operators for Apache Airflow 3: capture a reference, run what is due. What they need is imported when they run, not when a DAG is parsed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from bq_monitor.errors import BqMonitorError, said
-from bq_monitor.integrations.task import SECONDS, FailOn, check_fail_on, run_task
+from bq_monitor.integrations.failure import SECONDS, FailOn, check_fail_on
 
 try:
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -20,8 +20,8 @@ class BqMonitorOperator(BaseOperator):  # type: ignore[misc]  # airflow is not t
     """Run every window that is due of a monitor or a fleet; its XCom is the summary that `run_task` returns.
 
     Args:
-        config, monitor, as_of, fail_on, seconds: as of `run_task`; the first three are templates. `as_of="{{ data_interval_end }}"` makes a
-            DAG run judge what was due at its end, also when it is run again later; without it, what is due now is judged.
+        config, monitor, as_of, fail_on, seconds: as of `run_task`; the first three are templates. `as_of="{{ dag_run.run_after }}"` makes a
+            DAG run judge what was due when it was, also when it is run again later; without it, what is due now is judged.
 
     Raises:
         AirflowException: a monitor failed; the message says which and why. Airflow's retries apply: what was done is not done again.
@@ -47,6 +47,8 @@ class BqMonitorOperator(BaseOperator):  # type: ignore[misc]  # airflow is not t
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run, and return the summary."""
+        from bq_monitor.integrations.task import run_task
+
         try:
             return run_task(self.config, self.monitor, self.as_of, fail_on=self.fail_on, seconds=self.seconds)
         except BqMonitorError as error:

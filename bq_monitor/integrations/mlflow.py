@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient, active_run
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, RunTag
 from mlflow.exceptions import MlflowException
 
 from bq_monitor.config import MonitorConfig
-from bq_monitor.errors import BqMonitorError, InputError
+from bq_monitor.errors import BqMonitorError, InputError, said
 from bq_monitor.report.html import require_charts
 from bq_monitor.report.publish import FORMATS, page_of
 from bq_monitor.warehouse.storage import read_text
@@ -43,9 +44,9 @@ def log_reference(
 ) -> None:
     """Tie a captured reference to the run that trained its model.
 
-    The run gets the parameter and the tag `bq_monitor.reference_id`, the tags `bq_monitor.monitor` and `bq_monitor.model_version`, and
-    as artifacts `bq_monitor/reference.json` (every feature with its buckets; labels of `sensitive` features are hashes) and, of a
-    `config`, `bq_monitor/monitor.yaml`.
+    The run gets the tags `bq_monitor.reference_id`, `bq_monitor.monitor` and `bq_monitor.model_version` (no parameter: one could not be
+    changed when the reference is captured anew), and as artifacts `bq_monitor/reference.json` (every feature with its buckets; labels
+    of `sensitive` features are hashes) and, of a `config`, `bq_monitor/monitor.yaml`.
 
     Args:
         config: the file of the monitor, local or `gs://`.
@@ -61,16 +62,13 @@ def log_reference(
         f"{PREFIX}.reference_id": reference.reference_id,
     }  # fmt: skip
     client = MlflowClient()
-    try:
-        param = Param(f"{PREFIX}.reference_id", reference.reference_id)
-        client.log_batch(run_id, params=[param], tags=[RunTag(*tag) for tag in tags.items()])
+    with _tracked(f"log_reference: run {run_id}"):
+        client.log_batch(run_id, tags=[RunTag(*tag) for tag in tags.items()])
         client.log_dict(run_id, histograms(reference), f"{FOLDER}/reference.json")
         if text is not None:
             client.log_text(run_id, text, f"{FOLDER}/monitor.yaml")
         for tag in tags.items() if registered_model else ():
             client.set_model_version_tag(registered_model, reference.model_version, *tag)
-    except MlflowException as error:
-        raise TrackingError(f"log_reference: run {run_id}: {error.message}") from error
 
 
 def log_report(
@@ -104,14 +102,12 @@ def log_report(
     page = page_of(config, window)
     metrics, client = metrics_of(page), MlflowClient()
     name = f"{FOLDER}/{page.name}-{page.window_end:%Y%m%dT%H%MZ}"
-    try:
-        for form in formats:
-            client.log_text(run_id, FORMATS[form](page), f"{name}.{form}")
-        entries = _at(page.window_end, metrics)
+    texts, entries = {form: FORMATS[form](page) for form in formats}, _at(page.window_end, metrics)
+    with _tracked(f"log_report: run {run_id}"):
+        for form, text in texts.items():
+            client.log_text(run_id, text, f"{name}.{form}")
         for start in range(0, len(entries), MAX_METRICS_PER_CALL):
             client.log_batch(run_id, metrics=entries[start : start + MAX_METRICS_PER_CALL])
-    except MlflowException as error:
-        raise TrackingError(f"log_report: run {run_id}: {error.message}") from error
     return metrics
 
 
@@ -142,6 +138,18 @@ def histograms(reference: Reference) -> dict[str, Any]:
             for code, n in zip(buckets.codes, feature.histogram.counts, strict=True)
         ]
     return plain
+
+
+@contextmanager
+def _tracked(place: str) -> Iterator[None]:
+    """What fails in it is a `TrackingError`; stores of artifacts, and requests, fail with an OSError."""
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        raise TrackingError(
+            f"{place}: MLflow refused or failed; got {said(error)}. See that the tracking URI answers and that you may write to the run, "
+            "to its artifacts and to the registered model; then call again: what was logged before is logged over."
+        ) from error
 
 
 def _run_id(place: str, run_id: str | None) -> str:

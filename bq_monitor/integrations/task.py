@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
 
-from bq_monitor.alerts.ledger import read_alerts
-from bq_monitor.alerts.messages import OF_RUNS
 from bq_monitor.config import MonitorConfig
-from bq_monitor.errors import BqMonitorError, InputError, WarehouseError, said
+from bq_monitor.errors import BqMonitorError, said
 from bq_monitor.fleet import run_fleet
+from bq_monitor.integrations.failure import SECONDS, FailOn, TaskFailedError, check_fail_on
+from bq_monitor.integrations.newest import has_findings, standing_alerts
 from bq_monitor.report.publish import publish
 from bq_monitor.request import chosen_monitors
 from bq_monitor.warehouse import opened
 
-FailOn = Literal["never", "drift", "alert"]
-SECONDS = 3000.0
-"""Time of a task by default; set it below the time after which the orchestrator ends the task."""
+MAX_ALERTS = 20
+"""Of the alerts that stand, a summary holds so many of each monitor, and a message so many in all: orchestrators keep both in their database."""
 _COUNTS = ("windows", "ok", "drift", "not_evaluated")
-
-
-class TaskFailedError(BqMonitorError):
-    """The task is to be shown as failed. `summary` is what was done; with `exit_code` 4 another try may help, with 1 none does."""
-
-    def __init__(self, message: str, summary: Mapping[str, Any], exit_code: int) -> None:
-        super().__init__(message)
-        self.summary, self.exit_code = summary, exit_code
-
-
-def check_fail_on(fail_on: str) -> None:
-    """Raises `InputError` for anything that is not in `FailOn`."""
-    if fail_on not in get_args(FailOn):
-        raise InputError(f"fail_on: got {fail_on!r}; allowed: {', '.join(get_args(FailOn))}.")
 
 
 def run_task(
@@ -49,13 +35,14 @@ def run_task(
         config: a file or a folder, local or `gs://` (default: the environment's BQ_MONITOR_CONFIG).
         monitor: only this one of them.
         as_of: the moment to run for (default: now).
-        fail_on: `drift`: fail where a window that this call judged drifted or broke a limit; `alert`: fail where an alert about a model stands;
+        fail_on: `drift`: fail where the newest judged window drifted or broke a limit; `alert`: fail where an alert about a model stands;
             `never`: neither. A monitor that could not be run fails the task always, once the others are done.
         seconds: the time of the whole call; a monitor that it does not suffice for has failed, and goes on at the next call.
 
     Returns:
-        Plain values: `monitors` (the answers of `run_fleet`, summed over its calls, each with its standing `alerts`), and the names of
-        those that `drifted` (or broke a limit) and are `alerting`. A call that is repeated finds nothing new that drifted, but the same alerts.
+        Plain values: `monitors`, and the names of those that `drifted` and are `alerting`. Each monitor has the answers of `run_fleet`,
+        summed over its calls, but `findings` of its newest judged window (by `as_of`), and of its standing `alerts` the worst
+        `MAX_ALERTS` of `n_alerts`. The tables are asked for both: a call that is repeated finds nothing new to judge, but says the same.
 
     Raises:
         TaskFailedError: a monitor failed, or what `fail_on` names was found.
@@ -63,52 +50,58 @@ def run_task(
     """
     check_fail_on(fail_on)
     asked = {name: value for name, value in (("config", config), ("monitor", monitor), ("as_of", as_of)) if value}
-    configs, until = chosen_monitors(asked), time.monotonic() + seconds
-    monitors = [_worked_off(each, as_of or None, until) for each in configs]
+    configs = chosen_monitors(asked)
+    found = _worked_off(configs, as_of or None, time.monotonic() + seconds)
+    monitors = [
+        {**found[config.monitor], **_standing(config, as_of or None, found[config.monitor])} for config in configs
+    ]
     summary = {
         "as_of": as_of or None, "monitors": monitors,
         "drifted": [item["monitor"] for item in monitors if item["findings"]],
-        "alerting": [item["monitor"] for item in monitors if item["alerts"]],
+        "alerting": [item["monitor"] for item in monitors if item["n_alerts"]],
     }  # fmt: skip
     _refuse(summary, fail_on)
     return summary
 
 
-def _worked_off(config: MonitorConfig, as_of: str | None, until: float) -> dict[str, Any]:
-    """The answers of one monitor's calls as one, and its alerts; what failed is `error`."""
-    found: dict[str, Any] = {"monitor": config.monitor, **dict.fromkeys(_COUNTS, 0), "findings": False, "alerts": []}
-    is_done = False
-    while not is_done:
-        (answer,) = run_fleet([config], as_of, seconds=until - time.monotonic(), publish=publish)
-        summed = {name: found[name] + answer.get(name, 0) for name in _COUNTS}
-        found |= answer | summed | {"findings": found["findings"] or answer.get("findings", False)}
-        is_done = "error" in answer or not answer["windows_left"]
-    try:
-        found["alerts"] = standing(config)
-    except WarehouseError as error:
-        found.setdefault("error", said(error))
+def _worked_off(configs: Sequence[MonitorConfig], as_of: str | None, until: float) -> dict[str, dict[str, Any]]:
+    """The answers of each monitor's calls as one, by name; what failed is `error`. In each round everyone has a turn."""
+    found = {each.monitor: {"monitor": each.monitor, **dict.fromkeys(_COUNTS, 0)} for each in configs}
+    while configs:
+        answers = run_fleet(configs, as_of, seconds=until - time.monotonic(), publish=publish)
+        for answer in answers:
+            found[answer["monitor"]] = _summed(found[answer["monitor"]], answer)
+        unfinished = {answer["monitor"] for answer in answers if answer.get("windows_left")}
+        configs = [each for each in configs if each.monitor in unfinished]
     return found
 
 
-def standing(config: MonitorConfig) -> list[dict[str, str | None]]:
-    """The alerts about a monitor's model that stand, in a fixed order; those about its runs are not among them."""
-    with opened(
-        config.warehouse, config.monitor, deadline_seconds=config.budget.deadline_seconds, read_only=True
-    ) as warehouse:
-        alerts = read_alerts(warehouse, config.monitor).values()
-    found = [
-        {**alert.key._asdict(), "severity": alert.severity, "since": alert.since.isoformat(), "message": alert.message}
-        for alert in alerts
-        if alert.is_open and alert.key.kind not in OF_RUNS
-    ]
-    return sorted(found, key=lambda alert: [alert[name] or "" for name in ("since", "kind", "feature", "message")])
+def _summed(before: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts are added up; of the report only what became of the last one counts."""
+    made_anew = {"report", "report_error"} if {"report", "report_error"} & set(answer) else set()
+    kept = {name: value for name, value in before.items() if name not in made_anew}
+    return {**kept, **answer, **{name: before[name] + answer.get(name, 0) for name in _COUNTS}}
+
+
+def _standing(config: MonitorConfig, as_of: str | None, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the tables say of a monitor now; that they cannot be read is its `error`, unless it has one."""
+    seconds = config.budget.deadline_seconds
+    try:
+        with opened(config.warehouse, config.monitor, deadline_seconds=seconds, read_only=True) as warehouse:
+            alerts = standing_alerts(warehouse, config.monitor)
+            drifted = has_findings(warehouse, config, as_of)
+    except BqMonitorError as error:
+        failure = {} if "error" in found else {"error": said(error), "exit_code": error.exit_code}
+        return {"findings": False, "alerts": [], "n_alerts": 0, **failure}
+    return {"findings": drifted, "alerts": alerts[:MAX_ALERTS], "n_alerts": len(alerts)}
 
 
 def _refuse(summary: Mapping[str, Any], fail_on: FailOn) -> None:
     failed = [item for item in summary["monitors"] if "error" in item]
     if failed:
         lines = "\n".join(f"{item['monitor']}: {item['error']}" for item in failed)
-        raise TaskFailedError(f"{len(failed)} of {len(summary['monitors'])} monitors failed.\n{lines}", summary, 4)
+        code = 2 if all(item["exit_code"] == 2 for item in failed) else 4
+        raise TaskFailedError(f"{len(failed)} of {len(summary['monitors'])} monitors failed.\n{lines}", summary, code)
     if fail_on == "drift" and (drifted := summary["drifted"]):
         raise TaskFailedError(f"drift, or a broken limit: {', '.join(drifted)}. {_told(summary)}".rstrip(), summary, 1)
     if fail_on == "alert" and (alerting := summary["alerting"]):
@@ -116,4 +109,7 @@ def _refuse(summary: Mapping[str, Any], fail_on: FailOn) -> None:
 
 
 def _told(summary: Mapping[str, Any]) -> str:
-    return " ".join(alert["message"] for item in summary["monitors"] for alert in item["alerts"])
+    monitors = summary["monitors"]
+    told = list(islice((alert["message"] for item in monitors for alert in item["alerts"]), MAX_ALERTS))
+    n_more = sum(item["n_alerts"] for item in monitors) - len(told)
+    return " ".join([*told, *([f"And {n_more} more."] if n_more else [])])

@@ -1,5 +1,6 @@
-"""A model's life in Airflow: capture its reference, judge what is due each day, train again where an alert stands.
+"""A model's life in Airflow: judge what is due each day; where an alert stands, train again and capture the new version's reference.
 
+The first version's reference is captured once, by `bq-monitor reference capture`.
 `python loan_approval_dag.py 2006-01-01` runs it once for that day, without a scheduler.
 """
 
@@ -26,21 +27,22 @@ with DAG(
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
 ) as dag:
-    capture = CaptureReferenceOperator(task_id="capture", config=CONFIG, data=TRAINING, version="2003-10")
-    monitor = BqMonitorOperator(task_id="monitor", config=CONFIG, as_of="{{ data_interval_end }}")
+    monitor = BqMonitorOperator(task_id="monitor", config=CONFIG, as_of="{{ dag_run.run_after }}")
 
     @task.branch
     def decide(summary: dict[str, Any]) -> str:
-        """An alert has been confirmed and stands; a verdict alone (`summary["drifted"]`) may be one window's mood."""
+        """An alert has been confirmed and stands; drift alone (`summary["drifted"]`) may be one window's mood."""
         return "retrain" if summary["alerting"] else "leave"
 
     @task
-    def retrain(summary: dict[str, Any]) -> list[str]:
-        """Start the training pipeline here; it is told why."""
-        return [alert["message"] for found in summary["monitors"] for alert in found["alerts"]]
+    def retrain(summary: dict[str, Any], version: str) -> str:
+        """Start the training pipeline here, with why in `summary`; the name of the version that it made."""
+        return version
 
-    capture >> monitor
-    decide(monitor.output) >> [retrain(monitor.output), EmptyOperator(task_id="leave")]
+    trained = retrain(monitor.output, "{{ dag_run.run_after.strftime('%Y-%m') }}")
+    capture = CaptureReferenceOperator(task_id="capture", config=CONFIG, data=TRAINING, version=trained)
+    decide(monitor.output) >> [trained, EmptyOperator(task_id="leave")]
 
 if __name__ == "__main__":
-    dag.test(logical_date=datetime.fromisoformat(sys.argv[1]).replace(tzinfo=UTC))
+    day = datetime.fromisoformat(sys.argv[1]).replace(tzinfo=UTC)
+    dag.test(logical_date=day, run_after=day)

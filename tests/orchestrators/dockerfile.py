@@ -6,8 +6,11 @@ import fnmatch
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
+import venv
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -42,6 +45,8 @@ class Image:
     root: Path
     ignored: list[str]
     environment: dict[str, str]
+    unset: frozenset[str] = frozenset()
+    """Variables that ENV sets in vain."""
     arguments: dict[str, str] = field(default_factory=dict)
     workdir: str = "/"
     user: str = "root"
@@ -74,7 +79,8 @@ class Image:
         self.arguments.setdefault(name, value.strip('"'))
 
     def _env(self, rest: str) -> None:
-        self.environment |= dict(pair.split("=", 1) for pair in rest.split())
+        set_now = dict(pair.split("=", 1) for pair in rest.split())
+        self.environment |= {name: value for name, value in set_now.items() if name not in self.unset}
 
     def _workdir(self, rest: str) -> None:
         self.workdir = str(PurePosixPath(self.workdir, rest))
@@ -113,4 +119,19 @@ def bare_environment(programs: Path) -> dict[str, str]:
         for name, value in os.environ.items()
         if name.startswith("PIP_") or name in ("HOME", "SSL_CERT_FILE")
     }
-    return {**own, "PATH": f"{programs}{os.pathsep}{os.defpath}"}
+    return {**own, "PIP_NO_COMPILE": "1", "PATH": f"{programs}{os.pathsep}{os.defpath}"}
+
+
+def bare_python(folder: Path) -> Path:
+    """The programs of a Python without packages; its `pip` is that of the tests, which saves installing one."""
+    venv.create(folder, with_pip=False)
+    programs = folder / "bin"
+    command = shlex.join([sys.executable, "-m", "pip", "--python", str(programs / "python")])
+    script(programs / "pip", f'exec {command} "$@"')
+    return programs
+
+
+def script(path: Path, line: str) -> None:
+    """A program of one line of shell."""
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bq_monitor import capture_reference, load_config
 from tests.conftest import ROOT
 from tests.orchestrators.loans import rows, write_loans
 from tests.orchestrators.venvs import program, ran
@@ -17,15 +18,20 @@ WINDOWS = "SELECT COUNT(DISTINCT window_start), MAX(window_end)::DATE::VARCHAR F
 
 
 def test_the_dag_ends_with_rows_and_takes_its_branch(tmp_path: Path) -> None:
-    """Run for New Year's Day of 2006, it captures, judges the six months that were over by then, and goes to train again."""
+    """Run for New Year's Day of 2006, it judges the six months that were over by then, goes to train again, and captures what was trained."""
+    config, training = write_loans(tmp_path), tmp_path / "training.parquet"
     home = {
         "AIRFLOW_HOME": f"{tmp_path}/airflow", "AIRFLOW__CORE__DAGS_FOLDER": str(DAG.parent), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "LOAN_MONITOR": str(write_loans(tmp_path)), "LOAN_TRAINING": f"{tmp_path}/training.parquet",
+        "LOAN_MONITOR": str(config), "LOAN_TRAINING": str(training),
     }  # fmt: skip
+    capture_reference(str(training), load_config(config), version="2003-10")
     ran([program("airflow", "airflow"), "db", "migrate"], **home)
     ran([program("airflow"), DAG, "2006-01-01"], **home)
     assert rows(tmp_path, WINDOWS) == [(6, "2006-01-01")]
-    assert rows(tmp_path, "SELECT DISTINCT model_version FROM reference_histograms") == [("2003-10",)]
+    assert rows(tmp_path, "SELECT DISTINCT model_version FROM reference_histograms ORDER BY 1") == [
+        ("2003-10",),
+        ("2006-01",),
+    ]
     assert "low_doc" in {
         feature for (feature,) in rows(tmp_path, "SELECT feature FROM drift_latest WHERE status = 'drift'")
     }
@@ -53,7 +59,9 @@ def test_operators_fail_as_they_should(tmp_path: Path) -> None:
     ran([program("airflow"), "-m", "bq_monitor.cli", "init", config])
     printed = ran([program("airflow"), script, config, tmp_path / "training.parquet"], **home).stdout
     found = json.loads(next(line for line in printed.splitlines() if line.startswith("FOUND "))[6:])
-    assert found["no_reference"].startswith("retry: 1 of 1 monitors failed.\nloan_approval: ")
+    assert found["loaded_by_a_dag"] == []
+    assert found["no_reference"].startswith("no retry: 1 of 1 monitors failed.\nloan_approval: ")
+    assert found["no_time"].startswith("retry: 1 of 1 monitors failed.\nloan_approval: not begun")
     assert found["wrong_data"].startswith("no retry: ")
     assert found["drift"].startswith("no retry: drift, or a broken limit: loan_approval.")
     assert found["alert"].startswith("no retry: alerts stand: loan_approval.")

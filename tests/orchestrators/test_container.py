@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import venv
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import yaml
 
 from bq_monitor import __version__
 from tests.conftest import ROOT
-from tests.orchestrators.dockerfile import Image, bare_environment, instructions, is_ignored
+from tests.orchestrators.dockerfile import Image, bare_environment, bare_python, instructions, is_ignored, script
 from tests.orchestrators.loans import rows, write_loans
 
 FOLDER = ROOT / "examples" / "container"
@@ -82,8 +81,7 @@ def test_the_build_sees_what_it_copies() -> None:
 @pytest.mark.parametrize(("code", "ends"), [(0, 0), (1, 0), (2, 2), (3, 0), (4, 4)])
 def test_drift_is_no_failed_job(tmp_path: Path, code: int, ends: int) -> None:
     """The job's own line passes over the codes of results, and over no other."""
-    (stub := tmp_path / "bq-monitor").write_text(f"#!/bin/sh\nexit {code}\n")
-    stub.chmod(0o755)
+    script(tmp_path / "bq-monitor", f"exit {code}")
     (line,) = POD["containers"][0]["args"]
     done = subprocess.run(
         [*POD["containers"][0]["command"], line], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=False
@@ -100,11 +98,10 @@ def test_jobs_do_not_overlap() -> None:
 @pytest.mark.orchestrators
 def test_its_instructions_end_in_rows(tmp_path: Path) -> None:
     """Installed as the Dockerfile says, the entry point sets up, checks and runs a fleet."""
-    venv.create(tmp_path / "base", with_pip=True)
-    programs = tmp_path / "base" / "bin"
-    (programs / "useradd").write_text(f"#!/bin/sh\necho $@ > {tmp_path}/users\n")
-    (programs / "useradd").chmod(0o755)
-    image = Image(ROOT, tmp_path / "root", IGNORED, bare_environment(programs)).build(DOCKERFILE)
+    programs = bare_python(tmp_path / "base")
+    script(programs / "useradd", f"echo $@ > {tmp_path}/users")
+    cached = frozenset({"PIP_NO_CACHE_DIR"})  # what an image must not keep, this machine may
+    image = Image(ROOT, tmp_path / "root", IGNORED, bare_environment(programs), cached).build(DOCKERFILE)
     assert image.user in (tmp_path / "users").read_text()
     assert "Usage: bq-monitor" in image.run().stdout
     config = write_loans(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,21 @@ def test_it_compiles_to_the_same_bytes(tmp_path: Path) -> None:
     assert spec["root"]["dag"]["tasks"]["monitor"]["dependentTasks"] == ["capture"]
 
 
+def test_no_task_is_answered_from_the_cache(tmp_path: Path) -> None:
+    """The second scheduled run has the arguments of the first, and must do its work all the same."""
+    spec: dict[str, Any] = next(iter(yaml.safe_load_all(compiled(tmp_path, "1"))))
+    tasks = spec["root"]["dag"]["tasks"]
+    cached = {name: task["cachingOptions"].get("enableCache", False) for name, task in tasks.items()}
+    assert cached == {"capture": False, "monitor": False, "train": False}
+
+
 def test_run_here_it_ends_with_rows(tmp_path: Path) -> None:
     """Train, capture, run: the tables hold the reference of the version that was trained, and every month's verdicts."""
     config = write_loans(tmp_path)
     training = f"training={tmp_path / 'training.parquet'}"
     command = [program("training"), PIPELINE / "run_locally.py", tmp_path / "kfp", training]
-    printed = ran([*command, f"config={config}", "version=2003-10", "as_of=2006-01-01"]).stdout
+    programs = f"{program('training').parent}{os.pathsep}{os.environ['PATH']}"  # the components' shell looks for pip and python3
+    printed = ran([*command, f"config={config}", "version=2003-10", "as_of=2006-01-01"], PATH=programs).stdout
     assert rows(tmp_path, "SELECT DISTINCT model_version, baseline FROM reference_histograms") == [
         ("2003-10", "training")
     ]
