@@ -24,7 +24,7 @@ from bq_monitor.warehouse.base import Dialect, Relation, Row, Statement, Terms, 
 from bq_monitor.warehouse.fragments import ALLOWED, LABELS, NUMBERS, TIMES
 from bq_monitor.warehouse.identifiers import is_file, quote_column
 from bq_monitor.warehouse.render import render
-from bq_monitor.warehouse.setup import create_tables
+from bq_monitor.warehouse.setup import create_missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +80,7 @@ def capture_reference(
         if local and warehouse.dialect == "bigquery":
             engine = open_warehouse("duckdb://")
         relation = _relation(engine, given)
-        create_tables(warehouse)
+        create_missing(warehouse)
         stored = load_references(warehouse, config.monitor)
         reference = build_reference(
             engine,

@@ -23,7 +23,7 @@ from bq_monitor.timegrid import Partition, Window, parse_moment, parse_stretch
 from bq_monitor.warehouse import open_warehouse, statements
 from bq_monitor.warehouse.base import Relation, Row, Terms, Warehouse
 
-MAX_VERDICTS = 100_000
+MAX_VERDICTS = 20_000
 """More verdicts than this are left to the next run, as far as whole windows can be: each takes milliseconds and kilobytes."""
 MAX_OUTCOME_WINDOWS = 200
 """The answers of at most so many windows are judged in a run, the oldest first."""

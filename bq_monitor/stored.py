@@ -10,7 +10,7 @@ import numpy as np
 
 from bq_monitor.config import MonitorConfig
 from bq_monitor.history import WINDOWS_OF_TREND, WINDOWS_OF_VOLUME, History, Past, Series
-from bq_monitor.measure.histogram import Histogram
+from bq_monitor.measure.histogram import Buckets, Histogram
 from bq_monitor.measure.restlessness import Restlessness, restlessness
 from bq_monitor.measure.verdict import Compared
 from bq_monitor.plan import Judgement
@@ -21,8 +21,8 @@ from bq_monitor.timegrid import Window
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Row, Warehouse
 
-Sums = Mapping[tuple[int, str], Mapping[tuple[str, str], Row]]
-"""Rows by segment and feature, for the index of a judgement and the name of a side: `""` for the window, or a baseline of production."""
+Sums = Mapping[tuple[int, str], Mapping[tuple[str, str], Histogram]]
+"""Counts by segment and feature, for the index of a judgement and the name of a side: `""` for the window, or a baseline of production."""
 CURRENT = ""
 
 
@@ -42,8 +42,7 @@ class Evidence:
 
     def histogram(self, index: int, side: str, feature: FeatureReference, segment: str = "all") -> Histogram | None:
         """The counts of one feature in one segment; None where none are stored."""
-        row = self.sums.get((index, side), {}).get((segment, feature.name))
-        return None if row is None else histogram_from_row(row, feature.histogram.buckets)
+        return self.sums.get((index, side), {}).get((segment, feature.name))
 
     def restlessness(self, reference: Reference, feature: FeatureReference) -> Restlessness | None:
         """How days differ: as a healthy stretch showed, else as the training data did."""
@@ -75,10 +74,27 @@ def read_sums(warehouse: Warehouse, config: MonitorConfig, judgements: Sequence[
             sides.append((i, side))
     if not asked:
         return {}
-    found: dict[tuple[int, str], dict[tuple[str, str], Row]] = {}
-    for row in warehouse.query(statements.windows(warehouse, config.monitor, scan_definition_id(config), asked)):
-        found.setdefault(sides[int(row["window_id"])], {})[row["segment"], row["feature"]] = row
+    references = {j.reference.reference_id: j.reference for j in judgements if j.reference}
+    buckets = {key: _buckets(reference) for key, reference in references.items()}
+    found: dict[tuple[int, str], dict[tuple[str, str], Histogram]] = {}
+
+    def keep(row: Row) -> None:
+        side, name = sides[int(row["window_id"])], (row["segment"], row["feature"])
+        known = buckets[judgements[side[0]].reference.reference_id].get(name)  # type: ignore[union-attr]
+        if known is not None:
+            found.setdefault(side, {})[name] = histogram_from_row(row, known)
+
+    warehouse.query_each(statements.windows(warehouse, config.monitor, scan_definition_id(config), asked), keep)
     return found
+
+
+def _buckets(reference: Reference) -> dict[tuple[str, str], Buckets]:
+    """The buckets of a reference by segment and feature."""
+    return {
+        (segment, feature.name): feature.histogram.buckets
+        for segment, features in reference.by_segment.items()
+        for feature in features
+    }
 
 
 def read_answers(
@@ -157,7 +173,7 @@ def _stretch(config: MonitorConfig, judgements: Sequence[Judgement], n_before: i
 def read_history(warehouse: Warehouse, config: MonitorConfig, judgements: Sequence[Judgement]) -> History:
     """The verdicts that stand for the windows before and among these."""
     start, end = _stretch(config, judgements, max(WINDOWS_OF_TREND, config.detection.confirm.n))
-    return History.of(_entry(row) for row in warehouse.query(statements.history(warehouse, config.monitor, start, end)))
+    return History.of(warehouse.query_each(statements.history(warehouse, config.monitor, start, end), _entry))
 
 
 def _entry(row: Row) -> tuple[Series, Window, Past]:

@@ -564,9 +564,18 @@ def test_more_than_a_request_holds_is_refused_with_a_reason(lab: Lab) -> None:
         lab.warehouse.query(asked)
 
 
+def test_rows_come_a_page_at_a_time(lab: Lab) -> None:
+    """Of many rows no more than a page is held: what is taken of each is all that stays, and pages are no larger than asked for."""
+    asked = Statement("read/rows", "SELECT n FROM UNNEST(GENERATE_ARRAY(1, 1200)) AS n ORDER BY n", {})
+    assert lab.warehouse.query_each(asked, lambda row: row["n"] * 2) == list(range(2, 2402, 2))
+    pages = [item.path for item in lab.server.log if "/queries/" in item.path]
+    assert len(pages) >= 3
+
+
 def test_a_large_commit_is_staged_and_still_one_transaction(captured: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """More verdicts than a request holds arrive in parts, and appear all at once or not at all; no stage is left behind."""
     monkeypatch.setattr("bq_monitor.warehouse.bigquery.MAX_ROWS_BYTES", 30_000)
+    captured.deadline_seconds = 300.0  # each attempt stages anew
     captured.server.faults.add("statement INSERT INTO `acme-ml.mon.runs`", "fail", times=4)
     with pytest.raises(WarehouseError, match=r"bq-monitor-commit"):
         captured.run("2026-01-20")

@@ -22,7 +22,7 @@ from bq_monitor.reference import FeatureReference, Reference
 from bq_monitor.results import RunResult
 from bq_monitor.stored import CURRENT, Evidence
 from bq_monitor.timegrid import Window
-from bq_monitor.warehouse.base import JobStats, Row
+from bq_monitor.warehouse.base import JobStats
 from bq_monitor.warehouse.schema import QUALITY_RESULTS
 from tests.measure.zoo import edges_of, labelled, numeric
 
@@ -68,20 +68,9 @@ def judged(n: int, window: Window = WEEK, version: str = "1", ref: Reference | N
     return Judgement(window, version, ref or reference(version=version), f"key-{version}-{window.start:%d}", (n,))
 
 
-def row_of(histogram: Histogram) -> Row:
-    m = histogram.moments
-    return {
-        "buckets": [{"bucket": code, "n": n} for code, n in histogram.pairs()], "n_finite": m.n if m else 0,
-        "mean": m.mean if m else None, "second_moment": m.second_moment if m else None,
-        "min": m.min if m else None, "max": m.max if m else None,
-    }  # fmt: skip
-
-
 def evidence(*windows: Mapping[str, Histogram]) -> Evidence:
     """The counts of each judgement's window."""
-    return Evidence(
-        {(i, CURRENT): {("all", name): row_of(h) for name, h in found.items()} for i, found in enumerate(windows)}
-    )
+    return Evidence({(i, CURRENT): {("all", name): h for name, h in found.items()} for i, found in enumerate(windows)})
 
 
 HEALTHY = {"income": numeric(INCOME[:1000], EDGES), "city": cities({"Rome": 500, "Oslo": 250, "Bern": 250})}

@@ -106,7 +106,14 @@ def init(config: Sequence[str], as_json: bool) -> None:
         finally:
             warehouse.close()
         printed.append(
-            {"warehouse": url, "schema_version": SCHEMA_VERSION, **names, "created": done.created, "added": done.added}
+            {
+                "warehouse": url,
+                "schema_version": SCHEMA_VERSION,
+                **names,
+                "created": done.created,
+                "added": done.added,
+                "left": done.left,
+            }
         )
         for line in done.lines() if not as_json else ():
             print(f"{url}: {line}")

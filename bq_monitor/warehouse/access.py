@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 
 _PERMISSION = re.compile(r"bigquery\.[a-z]+\.[A-Za-z]+")
 _OF_A_TABLE = (
-    "bigquery.tables.get", "bigquery.tables.getData", "bigquery.tables.updateData", "bigquery.tables.delete",
+    "bigquery.tables.get", "bigquery.tables.getData", "bigquery.tables.update", "bigquery.tables.updateData",
+    "bigquery.tables.delete",
 )  # fmt: skip
 Where = Literal["project", "log", "own"]
 
@@ -37,6 +38,12 @@ NEEDS = (
     Need("bigquery.tables.updateData", "own", "store counts and results", "roles/bigquery.dataEditor"),
     Need(
         "bigquery.tables.create", "own", "create tables ('init') and stage large results", "roles/bigquery.dataEditor"
+    ),
+    Need(
+        "bigquery.tables.update",
+        "own",
+        "add columns to older tables and replace views ('init')",
+        "roles/bigquery.dataEditor",
     ),
     Need("bigquery.tables.delete", "own", "drop the staging tables", "roles/bigquery.dataEditor"),
     Need("bigquery.tables.list", "own", "learn when our tables were made", "roles/bigquery.dataEditor"),

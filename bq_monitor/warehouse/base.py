@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from bq_monitor.timegrid import Partition
@@ -14,6 +14,7 @@ from bq_monitor.warehouse.types import SqlType
 
 Dialect = Literal["bigquery", "duckdb"]
 Row = dict[str, Any]
+Taken = TypeVar("Taken")
 
 
 class Param(NamedTuple):
@@ -76,10 +77,22 @@ class Relation:
 
 @dataclass(frozen=True)
 class Shape:
-    """How one of our own tables or views stands: its columns with their types, nested ones too, and what cuts it by time, if anything."""
+    """How one of our own tables or views stands: its columns with their types, nested ones too, and what cuts it by time, if anything.
+
+    Names are in lower case, since in neither warehouse case counts: look a column up by `type_of`.
+    """
 
     columns: Mapping[str, SqlType]
     partition: str | None = None
+    partition_unit: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", {name.lower(): kind for name, kind in self.columns.items()})
+        object.__setattr__(self, "partition", self.partition.lower() if self.partition else None)
+
+    def type_of(self, column: str) -> SqlType | None:
+        """The type of a column; None where it is not there."""
+        return self.columns.get(column.lower())
 
 
 @dataclass(frozen=True)
@@ -132,12 +145,20 @@ class Warehouse(Protocol):
         """The full name of one of our own tables or views, quoted for GoogleSQL (templates are translated as a whole)."""
         ...
 
+    def names(self) -> frozenset[str]:
+        """The names of all that stands where our tables do, views too: one request for metadata, which costs nothing."""
+        ...
+
     def shape(self, name: str) -> Shape | None:
         """How one of our own tables or views stands; None where it is not there. Metadata only: it costs nothing."""
         ...
 
     def query(self, statement: Statement) -> list[Row]:
         """Run a SELECT and return its rows, in the statement's order."""
+        ...
+
+    def query_each(self, statement: Statement, take: Callable[[Row], Taken]) -> list[Taken]:
+        """`query`, each row as `take` keeps it: of many large rows, only a page is in memory at a time."""
         ...
 
     def execute(self, statement: Statement, *, key: str | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from bq_monitor.errors import StatementError, TableNotFoundError
 from bq_monitor.timegrid import Partition
 from bq_monitor.warehouse import statements
-from bq_monitor.warehouse.base import Dialect, JobStats, Layout, Relation, Row, Shape, Statement, Terms
+from bq_monitor.warehouse.base import Dialect, JobStats, Layout, Relation, Row, Shape, Statement, Taken, Terms
 from bq_monitor.warehouse.identifiers import bigquery_table, parse_bigquery_url
 from bq_monitor.warehouse.jobs import REQUEST_SECONDS, Call, Jobs
 from bq_monitor.warehouse.migration import outdated_error
@@ -66,29 +66,40 @@ class BigQueryWarehouse:
     def table(self, name: str) -> str:
         return f"`{self.project}.{self.dataset}.{name}`"
 
+    def names(self) -> frozenset[str]:
+        name = f"{self.project}.{self.dataset}"
+        listed = self._jobs.ask(
+            name, lambda: list(self._client.list_tables(name, retry=self._jobs.retry(name), timeout=REQUEST_SECONDS))
+        )
+        return frozenset(item.table_id for item in listed)
+
     def shape(self, name: str) -> Shape | None:
         try:
             table = self._get(self.table(name), name)
         except TableNotFoundError:
             return None
         columns = {field.name: parse_json_field(field.to_api_repr()) for field in table.schema}
-        return Shape(columns, _layout(table).partition_column)
+        layout = _layout(table)
+        return Shape(columns, layout.partition_column, layout.partition_unit)
 
     def query(self, statement: Statement) -> list[Row]:
-        return self._run(statement, None)
+        return self.query_each(statement, _as_it_is)
+
+    def query_each(self, statement: Statement, take: Callable[[Row], Taken]) -> list[Taken]:
+        return self._run(statement, None, take)
 
     def execute(self, statement: Statement, *, key: str | None = None) -> None:
-        self._run(statement, key)
+        self._run(statement, key, _as_it_is)
 
     def commit(self, rows: Mapping[Table, Sequence[Row]], *, key: str) -> None:
         inserts = [statements.insert(self, table, given) for table, given in rows.items() if given]
         lines = {table: json_lines(given) for table, given in rows.items() if given}
         if sum(map(len, lines.values())) <= MAX_ROWS_BYTES:
-            self._run(transaction(inserts), key)
+            self.execute(transaction(inserts), key=key)
             return
         stages = {table: self._stage(table, given) for table, given in lines.items()}
         moves = [statements.insert_from(self, table, self.table(stage)) for table, stage in stages.items()]
-        self._run(transaction(moves), key)  # when it fails, the stages go by themselves after a day
+        self.execute(transaction(moves), key=key)  # when it fails, the stages go by themselves after a day
         for stage in stages.values():
             self.execute(statements.drop_stage(self, stage))
 
@@ -151,7 +162,7 @@ class BigQueryWarehouse:
     def close(self) -> None:
         self._client.close()
 
-    def _run(self, statement: Statement, key: str | None) -> list[Row]:
+    def _run(self, statement: Statement, key: str | None, take: Callable[[Row], Taken]) -> list[Taken]:
         from google.cloud import bigquery
 
         def begin(call: Call) -> Any:
@@ -172,7 +183,9 @@ class BigQueryWarehouse:
             )
 
         with self._told_if_outdated():
-            return self._jobs.run(statement.name, begin, key=key, take=lambda rows: [dict(row.items()) for row in rows])
+            return self._jobs.run(
+                statement.name, begin, key=key, take=lambda rows: [take(dict(row.items())) for row in rows]
+            )
 
     @contextmanager
     def _told_if_outdated(self) -> Iterator[None]:
@@ -220,6 +233,10 @@ def transaction(inserts: Sequence[Statement]) -> Statement:
             params[f"s{i}_{name}"] = param
         lines.append(sql.rstrip() + ";")
     return Statement("write/commit", "\n".join([*lines, "COMMIT TRANSACTION;"]), params)
+
+
+def _as_it_is(row: Row) -> Row:
+    return row
 
 
 def _layout(table: bigquery.Table) -> Layout:

@@ -6,7 +6,7 @@ import glob
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from bq_monitor.errors import InputError, LockedError, TableNotFoundError, WarehouseError
 from bq_monitor.warehouse import statements
-from bq_monitor.warehouse.base import Dialect, JobStats, Param, Relation, Row, Shape, Statement, Terms
+from bq_monitor.warehouse.base import Dialect, JobStats, Param, Relation, Row, Shape, Statement, Taken, Terms
 from bq_monitor.warehouse.identifiers import FILE_ENDINGS, duckdb_string, duckdb_table, is_file, quote_column
 from bq_monitor.warehouse.migration import outdated_error
 from bq_monitor.warehouse.refusals import deadline_error
@@ -28,9 +28,14 @@ if TYPE_CHECKING:
 _LOCK_MESSAGE = re.compile(r"Could not set lock on file|being used by another process")
 """DuckDB gives no code for a held lock; this is the one place that reads its words (tested against a real lock)."""
 _LOCK_POLL_SECONDS = 0.2
+_ROWS_PER_PAGE = 500
 _COLUMNS = (
     "SELECT column_name, data_type FROM duckdb_columns() "
     "WHERE table_name = $name AND schema_name = current_schema() AND database_name = current_database() ORDER BY column_index"
+)
+_NAMES = (
+    "SELECT DISTINCT table_name FROM duckdb_columns() "
+    "WHERE schema_name = current_schema() AND database_name = current_database() ORDER BY table_name"
 )
 _MAX_CSV_LINE_SHOWN = 300
 _CSV_MARKS = (",", ";", "\t", "|")
@@ -94,32 +99,32 @@ class DuckDBWarehouse:
     def table(self, name: str) -> str:
         return f"`{name}`"
 
+    def names(self) -> frozenset[str]:
+        return frozenset(row["table_name"] for row in self.query(Statement("names", _NAMES)))
+
     def shape(self, name: str) -> Shape | None:
         found = self.query(Statement(name, _COLUMNS, {"name": Param("STRING", name)}))
         return Shape({row["column_name"]: parse_duckdb_type(row["data_type"]) for row in found}) if found else None
 
     def query(self, statement: Statement) -> list[Row]:
+        return self.query_each(statement, lambda row: row)
+
+    def query_each(self, statement: Statement, take: Callable[[Row], Taken]) -> list[Taken]:
         cursor = self._run(statement.name, statement.sql, statement.params)
         names = [column[0] for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        taken: list[Taken] = []
+        while page := cursor.fetchmany(_ROWS_PER_PAGE):
+            taken += [take(dict(zip(names, row, strict=True))) for row in page]
+        return taken
 
     def execute(self, statement: Statement, *, key: str | None = None) -> None:
-        self._run(statement.name, statement.sql, statement.params)
+        with self._transaction(statement.name):
+            self._run(statement.name, statement.sql, statement.params)
 
     def commit(self, rows: Mapping[Table, Sequence[Row]], *, key: str) -> None:
-        import duckdb
-
-        self._run("write/commit", "BEGIN TRANSACTION")
-        try:
+        with self._transaction("write/commit"):
             for statement in [statements.insert(self, table, given) for table, given in rows.items() if given]:
                 self._run(statement.name, statement.sql, statement.params)
-            self._run("write/commit", "COMMIT")
-        except BaseException as error:
-            with suppress(duckdb.Error):  # where COMMIT itself failed, nothing is left to roll back
-                self._connection.execute("ROLLBACK")
-            if isinstance(error, InputError) and (outdated := outdated_error(self, error)):
-                raise outdated from None  # only now can the tables be looked at
-            raise
 
     def estimate(self, statement: Statement) -> int | None:
         """No bytes to tell; but a statement that could not run is refused here as there."""
@@ -150,6 +155,22 @@ class DuckDBWarehouse:
 
     def close(self) -> None:
         self._connection.close()
+
+    @contextmanager
+    def _transaction(self, place: str) -> Iterator[None]:
+        """What is run within appears as a whole, or not at all; the connection works on after a failure."""
+        import duckdb
+
+        self._run(place, "BEGIN TRANSACTION")
+        try:
+            yield
+            self._run(place, "COMMIT")
+        except BaseException as error:
+            with suppress(duckdb.Error):  # where COMMIT itself failed, nothing is left to roll back
+                self._connection.execute("ROLLBACK")
+            if isinstance(error, (InputError, TableNotFoundError)) and (outdated := outdated_error(self, error)):
+                raise outdated from None  # only now can the tables be looked at
+            raise
 
     def _settle(self) -> None:
         self._connection.execute("SET TimeZone = 'UTC'")

@@ -27,6 +27,8 @@ TRIES_PER_RUN = 4
 """How often one run begins the same work anew after failures that may pass."""
 REQUEST_SECONDS = 60.0
 """How long one request may stay without an answer."""
+ROWS_PER_PAGE = 500
+"""Rows that the service sends at a time: the client holds two pages as JSON, of which a histogram takes about 100 kB."""
 _FIRST_WAIT_SECONDS = 1.0
 _NOT_IN_LABEL = re.compile(r"[^a-z0-9_-]")
 _Answer = TypeVar("_Answer")
@@ -173,7 +175,9 @@ class Jobs:
 
     def _result(self, step: str, job: Any) -> Any:
         options = {"timeout": self.remaining(step), "retry": self.retry(step)}
-        return job.result(**options) if job.job_type == "load" else job.result(**options, job_retry=None)
+        if job.job_type == "load":
+            return job.result(**options)
+        return job.result(**options, job_retry=None, page_size=ROWS_PER_PAGE)
 
     def _refusal(self, step: str, error: BaseException, job: Any | None) -> Refusal:
         """What an exception of the client means; at the deadline the job is cancelled and the run is over."""
