@@ -119,11 +119,22 @@ class Engine:
     # --- what the service does ---
 
     def schema(self, name: str) -> list[Json]:
-        """The columns of a table or view, described."""
+        """The columns of a table or view, described; of a view whose tables are gone, those that it had."""
         with self._lock:
             entity = self._analysis.entity(name)
-            description = self._connection.execute(f"SELECT * FROM {quoted(name)} LIMIT 0").description
+            try:
+                description = self._connection.execute(f"SELECT * FROM {quoted(name)} LIMIT 0").description
+            except duckdb.Error:
+                if entity.query is None:
+                    raise
+                description = self._stored_columns(name)
         return [schema_field(str(column[0]), column[1], entity.columns.get(str(column[0]))) for column in description]
+
+    def _stored_columns(self, name: str) -> list[tuple[str, Any]]:
+        dataset, _, view = name.rpartition(".")
+        sql = "SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? ORDER BY column_index"
+        rows = self._connection.execute(sql, [dataset, view]).fetchall()
+        return [(column, duckdb.sqltype(kind)) for column, kind in rows]
 
     def create_table(self, name: str, fields: list[Json], entity: Entity) -> None:
         """An empty table of a schema."""
