@@ -400,6 +400,15 @@ def test_work_is_done_again_for_tables_that_were_dropped(lab: Lab) -> None:
     assert lab.count("runs") == 1
 
 
+def test_a_view_keeps_its_schema_when_its_table_is_gone(lab: Lab) -> None:
+    """`tables.get` says what columns it had, as the service does; a query of it fails."""
+    before = lab.client.get_table("acme-ml.mon.run_costs").schema
+    lab.server.engine.drop("acme-ml.mon.runs")
+    after = lab.client.get_table("acme-ml.mon.run_costs").schema
+    assert before
+    assert [(field.name, field.field_type) for field in after] == [(field.name, field.field_type) for field in before]
+
+
 def test_a_job_of_a_region_is_found_again(lab: Lab) -> None:
     """Outside US and EU a job is only found with its location, which the dataset tells when the URL does not."""
     with serve("europe-west3") as regional:
