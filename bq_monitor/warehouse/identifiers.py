@@ -299,8 +299,8 @@ def _shown_segments(config: MonitorConfig) -> list[str]:
         for feature in config.declared_features() if feature.sensitive
         for column in (Expression(feature.expression, "").columns if feature.expression else {feature.name})
     }  # fmt: skip
-    faults = []
-    for i, segment in enumerate(config.segments):
+    faults: list[str] = []
+    for i, segment in enumerate(config.segments if hidden else ()):
         whole = segment.expression and Expression(segment.expression, "").column
         shown = sorted(hidden & {*segment.columns, whole})
         faults += [
