@@ -216,7 +216,7 @@ def parse_config(data: object, place: str = "configuration") -> MonitorConfig:
         raise ConfigError(
             place, [f"got {type(data).__name__}; must be a mapping of keys, starting with 'monitor: NAME'"]
         )
-    from bq_monitor.warehouse.identifiers import check_config
+    from bq_monitor.warehouse.config_check import check_config
 
     data = dict(data)
     data.setdefault("warehouse", os.environ.get(WAREHOUSE_ENV))
@@ -235,7 +235,7 @@ def parse_config(data: object, place: str = "configuration") -> MonitorConfig:
 
 def _faults_of_the_rest(data: Mapping[str, Any], faulty: set[str]) -> list[str]:
     """What else is wrong in the sections without a fault of their own: names and expressions."""
-    from bq_monitor.warehouse.identifiers import check_config
+    from bq_monitor.warehouse.config_check import check_config
 
     if "warehouse" in faulty:
         return []  # which names are allowed depends on it

@@ -11,8 +11,9 @@ import numpy as np
 from bq_monitor.measure.histogram import Buckets, Kind
 from bq_monitor.sections import Feature
 from bq_monitor.warehouse.base import Dialect, Param, Relation, Row, Statement, Warehouse
+from bq_monitor.warehouse.expressions import Expression
 from bq_monitor.warehouse.fragments import value
-from bq_monitor.warehouse.identifiers import Expression, quote_column
+from bq_monitor.warehouse.identifiers import quote_column
 from bq_monitor.warehouse.render import render, translate
 
 MIN_LABEL_ROWS = 5

@@ -15,8 +15,9 @@ from bq_monitor.measure.histogram import OTHER, UNSEEN, Buckets, Histogram, Mome
 from bq_monitor.timegrid import Granule
 from bq_monitor.warehouse.base import Clause, Dialect, Param, Relation, Row, Statement
 from bq_monitor.warehouse.bins import integer_bins
+from bq_monitor.warehouse.expressions import Expression
 from bq_monitor.warehouse.fragments import TIMES, accepts, value
-from bq_monitor.warehouse.identifiers import Expression, quote_column
+from bq_monitor.warehouse.identifiers import quote_column
 from bq_monitor.warehouse.render import render, translate
 
 MAX_FEATURES_PER_STATEMENT = 40

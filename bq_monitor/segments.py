@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from bq_monitor.config import MonitorConfig
 from bq_monitor.errors import InputError
 from bq_monitor.warehouse.base import Clause, Dialect, Param, Relation, Statement
+from bq_monitor.warehouse.expressions import Expression
 from bq_monitor.warehouse.fragments import LABELS, value
-from bq_monitor.warehouse.identifiers import Expression, quote_column
+from bq_monitor.warehouse.identifiers import quote_column
 from bq_monitor.warehouse.render import render, translate
 
 ALL = "all"

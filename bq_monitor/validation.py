@@ -18,8 +18,9 @@ from bq_monitor.scan import log_scan
 from bq_monitor.segments import dimensions, key
 from bq_monitor.warehouse import open_warehouse
 from bq_monitor.warehouse.base import Relation, Warehouse
+from bq_monitor.warehouse.expressions import Expression
 from bq_monitor.warehouse.fragments import ALLOWED
-from bq_monitor.warehouse.identifiers import Expression, is_file
+from bq_monitor.warehouse.identifiers import is_file
 from bq_monitor.warehouse.migration import lacking_columns
 from bq_monitor.waste import find_small_caps, find_waste, find_wrong_filter
 

@@ -52,7 +52,8 @@ def main() -> None:
     asked.to.parent.mkdir(parents=True, exist_ok=True)
     asked.to.write_bytes(data)
     n_pinned = files["requirements.txt"].count(b"==")
-    print(f"{asked.to}: {len(data) / 1e3:,.0f} kB, {len(files)} files, {n_pinned} requirements")  # noqa: T201 - a script
+    python = f"python{sys.version_info.major}{sys.version_info.minor}"  # whose bytecode and requirements these are
+    print(f"{asked.to}: {len(data) / 1e3:,.0f} kB, {len(files)} files, {n_pinned} requirements, for {python}")  # noqa: T201 - a script
 
 
 def archive_files(options: frozenset[str] = frozenset()) -> dict[str, bytes]:

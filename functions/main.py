@@ -7,21 +7,21 @@ what failed. BQ_MONITOR_CALL_SECONDS (default 1500) bounds a call: below the fun
 With BQ_MONITOR_METRICS=on, GET /metrics runs nothing and answers with gauges of the latest results (docs/prometheus.md).
 """
 
-from __future__ import annotations
-
+import gc
 import os
-from typing import TYPE_CHECKING, Any
+
+gc.set_threshold(100_000)  # looking through all that is imported, again and again, would slow a start by a tenth
+
+from typing import Any
 
 import functions_framework
+from flask import Request
 
 from bq_monitor.cloud_logging import log_to_cloud
 from bq_monitor.config import MonitorConfig
 from bq_monitor.errors import BqMonitorError, built_with
 from bq_monitor.fleet import check_fleet, run_fleet
 from bq_monitor.request import chosen_monitors
-
-if TYPE_CHECKING:
-    from flask import Request
 
 if "K_SERVICE" in os.environ:  # Cloud Run says so
     log_to_cloud()
@@ -31,16 +31,15 @@ if "K_SERVICE" in os.environ:  # Cloud Run says so
 def monitor(request: Request) -> tuple[Any, int] | tuple[Any, int, dict[str, str]]:
     """Answer one call of the scheduler, or of a scraper."""
     try:
-        asked = request.get_json(force=True, silent=True) if request.get_data() else request.args.to_dict()
+        asked: Any = request.get_json(force=True, silent=True) if request.get_data() else request.args.to_dict()
         configs = chosen_monitors(asked)
     except BqMonitorError as error:
         return {"error": str(error)}, 400 if error.exit_code == 2 else 500  # an outage of storage may pass
     if request.method == "GET" and request.path == "/metrics" and os.environ.get("BQ_MONITOR_METRICS") == "on":
         return _metrics(configs, request.headers.get("Accept", ""))
-    seconds, is_check = float(os.environ.get("BQ_MONITOR_CALL_SECONDS", "1500")), asked.get("do") == "check"
-    answers = (
-        check_fleet(configs) if is_check else run_fleet(configs, asked.get("as_of"), seconds=seconds, publish=_publish)
-    )
+    seconds, as_of = float(os.environ.get("BQ_MONITOR_CALL_SECONDS", "1500")), asked.get("as_of")
+    check = asked.get("do") == "check"
+    answers = check_fleet(configs) if check else run_fleet(configs, as_of, seconds=seconds, publish=_publish)
     return {"monitors": answers}, 500 if any("error" in answer for answer in answers) else 200
 
 

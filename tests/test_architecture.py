@@ -158,6 +158,14 @@ def test_importing_the_package_is_cheap() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_a_fleet_without_expressions_starts_without_a_parser() -> None:
+    """What the function imports leaves the parser of expressions, and the clients, to the runs that need them."""
+    heavy = ["pandas", "scipy", "duckdb", "google.cloud.bigquery", "google.cloud.storage", "sqlglot"]
+    code = f"import sys, bq_monitor.fleet, bq_monitor.request; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_the_public_names_are_few_and_all_there() -> None:
     """At most twenty names, each of which resolves; another one is refused with those that exist."""
     assert len(bq_monitor.__all__) <= 20

@@ -17,7 +17,8 @@ from bq_monitor.scan import Counted, Scan, TimeRange, counted
 from bq_monitor.timegrid import Granule
 from bq_monitor.warehouse.base import Param, Relation, Row, Statement
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
-from bq_monitor.warehouse.identifiers import Expression, quote_column
+from bq_monitor.warehouse.expressions import Expression
+from bq_monitor.warehouse.identifiers import quote_column
 from bq_monitor.warehouse.types import parse_type
 
 if TYPE_CHECKING:

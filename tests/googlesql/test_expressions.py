@@ -9,7 +9,8 @@ import pytest
 from bq_monitor.errors import IdentifierError
 from bq_monitor.warehouse.base import Dialect, Statement
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
-from bq_monitor.warehouse.identifiers import Expression, bigquery_table, duckdb_table, quote_column
+from bq_monitor.warehouse.expressions import Expression
+from bq_monitor.warehouse.identifiers import bigquery_table, duckdb_table, quote_column
 from tests.googlesql.differential import LOGS, Log
 
 if TYPE_CHECKING:

@@ -10,14 +10,15 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from sqlglot import exp, parse_one
+from sqlglot import parse_one
 from sqlglot.errors import SqlglotError
 
 from bq_monitor import capture, freeze, listing_outcomes, outcomes, scan, segments
 from bq_monitor.errors import ConfigError, IdentifierError
 from bq_monitor.listing import monitor_statements
-from bq_monitor.warehouse import identifiers
-from bq_monitor.warehouse.identifiers import Expression, bigquery_table, parse_bigquery_url
+from bq_monitor.warehouse import config_check, syntax
+from bq_monitor.warehouse.expressions import Expression
+from bq_monitor.warehouse.identifiers import bigquery_table, parse_bigquery_url
 from tests.conftest import ROOT
 from tests.googlesql.hostile import OF_OUTCOMES, UNNAMED, Analyzer, Tally, examine, fault_class, reason, tally, words
 from tests.googlesql.hostile_configurations import case
@@ -81,7 +82,7 @@ def test_the_check_catches_names_that_break_out_of_their_quotes(
     analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Were backticks let into a name, random cases would reach the foreign table and the column beside, and be reported."""
-    for module in (identifiers, capture, freeze, scan):
+    for module in (config_check, capture, freeze, scan):
         monkeypatch.setattr(module, "quote_column", lambda name, dialect: f"`{name}`")
     numbers = [number for number in range(5 * CASES) if "secret` " in repr(case(SEED, number))]
     assert tally(SEED, numbers, analyzer).failures
@@ -117,7 +118,7 @@ def test_the_check_catches_names_of_outcomes_that_break_out(
 ) -> None:
     """Were backticks let into the names of segments, labels or latency, the statement with them is reported; else they are refused."""
     assert examine(analyzer, data).refused
-    for one in (identifiers, scan, module):
+    for one in (config_check, scan, module):
         monkeypatch.setattr(one, "quote_column", lambda name, dialect: f"`{name}`")
     assert leak in examine(analyzer, data).leaks
 
@@ -137,7 +138,7 @@ def test_the_check_catches_random_names_of_outcomes_that_break_out(
     analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Were only segments and outcomes to let backticks in, random cases would show it too."""
-    for module in (identifiers, outcomes, segments):
+    for module in (config_check, outcomes, segments):
         monkeypatch.setattr(module, "quote_column", lambda name, dialect: f"`{name}`")
     of_outcomes = ({key: case(SEED, number).get(key) for key in OF_OUTCOMES} for number in range(10 * CASES))
     numbers = [number for number, sections in enumerate(of_outcomes) if "secret` " in repr(sections)]
@@ -148,7 +149,7 @@ def test_the_check_catches_random_names_of_outcomes_that_break_out(
 @pytest.mark.googlesql
 def test_the_check_catches_a_segment_that_is_not_parsed(analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were a segment's expression written as it came, its subquery, function of a user and other column would be reported."""
-    monkeypatch.setattr(identifiers, "_expressions", lambda config: [])
+    monkeypatch.setattr(config_check, "_expressions", lambda config: [])
     for name, value in {"require_columns": lambda self, columns: None, "sql": lambda self, dialect: self.text}.items():
         monkeypatch.setattr(segments.Expression, name, value)
     monkeypatch.setattr(segments.Expression, "__init__", lambda self, text, place: setattr(self, "text", text))
@@ -172,7 +173,7 @@ def test_the_check_catches_a_table_of_labels_that_breaks_out(
     analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch, table: str, leak: str
 ) -> None:
     """Were the name of the labels' table quoted and nothing else, what it brings along is reported."""
-    monkeypatch.setattr(identifiers, "_faults_of_labels", lambda *_: [])
+    monkeypatch.setattr(config_check, "_faults_of_labels", lambda *_: [])
     monkeypatch.setattr(listing_outcomes, "bigquery_table", lambda text, project: f"`{text}`")
     leaks = examine(analyzer, with_outcomes({"table": table})).leaks
     assert f"scan/arrivals: {leak}" in leaks
@@ -205,13 +206,13 @@ def test_the_check_catches_expressions_that_are_not_checked(
 ) -> None:
     """Were every expression let through that parses, subqueries, functions of users and other statements would be reported."""
 
-    def tree_of(text: str) -> exp.Expr:
+    def tree_of(text: str) -> syntax.Tree:
         try:
-            return parse_one(f"SELECT {text}", read="bigquery").expressions[0]
+            return syntax.Tree(parse_one(f"SELECT {text}", read="bigquery").expressions[0])
         except (SqlglotError, RecursionError, IndexError):
-            raise identifiers._RefusedError("does not parse") from None
+            raise syntax.RefusedError("does not parse") from None
 
-    monkeypatch.setattr(identifiers, "_tree_of", tree_of)
+    monkeypatch.setattr(syntax, "tree_of", tree_of)
     found = "\n".join(tally(SEED, range(CASES // 2), analyzer).failures)
     assert re.search(r"scan/histograms: table (secrets|ds\.secrets|secret-project)", found)
     for text, leak in [
@@ -312,13 +313,13 @@ def test_words_that_are_written_without_quotes_are_plain(text: str, why: str) ->
 
 def test_what_is_written_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the writer makes of a tree is refused when it reads more than the tree that was checked."""
-    monkeypatch.setattr(identifiers, "_WORD", re.compile(r".*", re.DOTALL))
+    monkeypatch.setattr(syntax, "_WORD", re.compile(r".*", re.DOTALL))
     for text in (
         "EXTRACT(`DAY FROM secret) + EXTRACT(DAY` FROM ts)",
         "DATE_DIFF(a, b, `DAY) + (SELECT MAX(X) FROM S) + (1`)",
     ):
-        with pytest.raises(identifiers._RefusedError, match="does not mean the same when written anew"):
-            identifiers._tree_of.__wrapped__(text)
+        with pytest.raises(syntax.RefusedError, match="does not mean the same when written anew"):
+            syntax.tree_of.__wrapped__(text)
 
 
 @pytest.mark.parametrize(

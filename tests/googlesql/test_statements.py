@@ -26,7 +26,7 @@ from bq_monitor.segments import sizes_statement
 from bq_monitor.timegrid import Granule
 from bq_monitor.warehouse import statements
 from bq_monitor.warehouse.base import Dialect, Param, Relation, Statement
-from bq_monitor.warehouse.identifiers import Expression
+from bq_monitor.warehouse.expressions import Expression
 from bq_monitor.warehouse.schema import TABLES
 from bq_monitor.warehouse.setup import add_columns, setup_statements
 from bq_monitor.warehouse.types import parse_json_field
