@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,11 @@ def folder_of(version: str) -> Path:
     return Path(__file__).parent / version
 
 
-def definitions(folder: Path) -> list[exp.Create]:
-    """The version's DDL, in GoogleSQL."""
+@cache
+def definitions(folder: Path) -> tuple[exp.Create, ...]:
+    """The version's DDL, in GoogleSQL; for reading only."""
     texts = (folder / "bigquery.sql").read_text(encoding="utf-8").split("\n;\n")
-    return [tree for text in texts if isinstance(tree := parse_one(text, read="bigquery"), exp.Create)]
+    return tuple(tree for text in texts if isinstance(tree := parse_one(text, read="bigquery"), exp.Create))
 
 
 def columns_of(folder: Path) -> dict[str, list[str]]:
