@@ -29,8 +29,8 @@ from bq_monitor.warehouse.setup import create_missing
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_SAMPLE_ROWS = 500_000
-"""Kinds and edges come from at most so many rows on DuckDB (a seeded sample beyond); counts are of every row."""
+MAX_SAMPLE_ROWS = 200_000
+"""Kinds and edges come from about so many rows on DuckDB (a seeded sample beyond); counts are of every row."""
 Unfit = Literal["refuse", "exclude", "insist"]
 _KIND_OF_TYPE: dict[str, Kind] = {
     **dict.fromkeys(NUMBERS, "numeric"), **dict.fromkeys(TIMES, "timestamp"), "STRING": "categorical",

@@ -225,10 +225,12 @@ def test_a_sample_is_seeded_and_only_of_large_data(warehouse: DuckDBWarehouse) -
     assert warehouse.sample(relation, 20_000) is relation
     samples = [warehouse.sample(relation, 500) for _ in range(2)]
     sums = [
-        warehouse.query(Statement("t", f"SELECT COUNT(*) AS n, SUM(a) AS s FROM {sample.sql}")) for sample in samples
+        warehouse.query(Statement("t", f"SELECT COUNT(*) AS n, SUM(a) AS s, AVG(a) AS mean FROM {sample.sql}"))
+        for sample in samples
     ]
     assert sums[0] == sums[1]
-    assert sums[0][0]["n"] == 500
+    assert abs(sums[0][0]["n"] - 500) < 5 * 500**0.5
+    assert abs(sums[0][0]["mean"] - 10_000) < 5 * 20_000 / 12**0.5 / 500**0.5  # from all over, not the first ones
 
 
 @pytest.mark.usefixtures("described")

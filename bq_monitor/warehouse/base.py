@@ -138,7 +138,7 @@ class Warehouse(Protocol):
         ...
 
     def sample(self, relation: Relation, rows: int) -> Relation:
-        """A seeded sample of at most `rows` rows for edges and kinds, or the relation itself where sketches make one needless."""
+        """A seeded sample of about `rows` rows for edges and kinds, or the relation itself where it has no more, or sketches make one needless."""
         ...
 
     def table(self, name: str) -> str:

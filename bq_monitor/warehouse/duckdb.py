@@ -6,6 +6,7 @@ import glob
 import re
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ _LOCK_MESSAGE = re.compile(r"Could not set lock on file|being used by another pr
 """DuckDB gives no code for a held lock; this is the one place that reads its words (tested against a real lock)."""
 _LOCK_POLL_SECONDS = 0.2
 _ROWS_PER_PAGE = 500
+_HASHES = 2**64
 _COLUMNS = (
     "SELECT column_name, data_type FROM duckdb_columns() "
     "WHERE table_name = $name AND schema_name = current_schema() AND database_name = current_database() ORDER BY column_index"
@@ -54,12 +56,14 @@ class DuckDBWarehouse:
             raise TableNotFoundError(f"{path}: no such database. Check the path; 'bq-monitor init' makes a new one.")
         self.spent = JobStats()
         self._n_relations = 0
+        self._watch: threading.Timer | None = None
         self._connection = _connect(self.path, deadline_seconds, read_only)
         self.begin(Terms(deadline_seconds))
         self._settle()
 
     def begin(self, terms: Terms) -> None:
         self._deadline_seconds, self._until = terms.deadline_seconds, time.monotonic() + terms.deadline_seconds
+        self._stop_watch()
 
     def relation(self, source: str) -> Relation:
         return self._view(self._file(source) if is_file(source) else duckdb_table(source), source)
@@ -83,13 +87,12 @@ class DuckDBWarehouse:
         return self._describe(view, name)
 
     def sample(self, relation: Relation, rows: int) -> Relation:
-        if self.count_rows(relation) <= rows:
+        n_rows = self.count_rows(relation)
+        if n_rows <= rows:
             return relation
-        name = self._next_name()
-        self._run(
-            relation.place,
-            f"CREATE TEMP TABLE {name} AS SELECT * FROM {relation.sql} USING SAMPLE reservoir({int(rows)} ROWS) REPEATABLE (42)",
-        )
+        name, limit = self._next_name(), rows * _HASHES // n_rows
+        rule = f"hash(ROW_NUMBER() OVER ()) < {limit}"  # a tenth of the time of DuckDB's own seeded sample
+        self._run(relation.place, f"CREATE TEMP TABLE {name} AS SELECT * FROM {relation.sql} QUALIFY {rule}")
         return Relation(name, relation.columns, relation.place)
 
     def count_rows(self, relation: Relation) -> int:
@@ -154,6 +157,7 @@ class DuckDBWarehouse:
             self._settle()
 
     def close(self) -> None:
+        self._stop_watch()
         self._connection.close()
 
     @contextmanager
@@ -256,9 +260,7 @@ class DuckDBWarehouse:
         left = self._until - time.monotonic()
         if left <= 0:
             raise deadline_error(place, self._deadline_seconds)
-        watch = threading.Timer(left, self._connection.interrupt)
-        watch.daemon = True
-        watch.start()
+        self._start_watch(left)
         try:
             return self._connection.execute(sql, {name: _bind(param) for name, param in (params or {}).items()})
         except duckdb.InterruptException:
@@ -279,9 +281,26 @@ class DuckDBWarehouse:
             raise InputError(f"{place}: {_one_line(error)}. Correct the data.") from None
         except duckdb.Error as error:
             raise WarehouseError(f"{place}: {_one_line(error)}") from None
-        finally:
-            watch.cancel()
-            watch.join()
+
+    def _start_watch(self, seconds: float) -> None:
+        """One timer for all statements until the deadline; whatever runs then is interrupted."""
+        if self._watch is None:
+            self._watch = threading.Timer(seconds, _interrupt, (weakref.ref(self),))
+            self._watch.daemon = True
+            self._watch.start()
+
+    def _stop_watch(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+
+def _interrupt(watched: weakref.ref[DuckDBWarehouse]) -> None:
+    import duckdb
+
+    if (warehouse := watched()) is not None:
+        with suppress(duckdb.Error):  # closed, or standing aside
+            warehouse._connection.interrupt()
 
 
 def _bind(param: Param) -> Any:
