@@ -68,11 +68,29 @@ resource "google_cloudfunctions2_function" "monitor" {
   ]
 }
 
-# Who may call it: the scheduler, nobody else.
+# Who may call it: the scheduler, and whom you name to scrape its gauges; nobody else.
 resource "google_cloud_run_v2_service_iam_member" "scheduler" {
   project  = var.project
   location = local.region
   name     = google_cloudfunctions2_function.monitor.name
   role     = "roles/run.invoker"
   member   = google_service_account.this["scheduler"].member
+
+  lifecycle {
+    replace_triggered_by = [google_cloudfunctions2_function.monitor.id] # a function that is made anew has lost its grants
+  }
+}
+
+resource "google_cloud_run_v2_service_iam_member" "scrapers" {
+  for_each = var.function.scrapers
+
+  project  = var.project
+  location = local.region
+  name     = google_cloudfunctions2_function.monitor.name
+  role     = "roles/run.invoker"
+  member   = each.value
+
+  lifecycle {
+    replace_triggered_by = [google_cloudfunctions2_function.monitor.id]
+  }
 }

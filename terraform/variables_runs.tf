@@ -2,7 +2,8 @@ variable "function" {
   description = <<-TEXT
     The function that runs the fleet: `archive` (zip that `make archive` writes; by default `dist/function.zip` of the repository), `memory`, `cpu`,
     `timeout_seconds` (the scheduler gives up after 1800 s), `max_instances`, `runtime`, `environment`, `metrics` (answer `GET /metrics`;
-    the archive must be built for it: `functions/build.py --with prometheus`).
+    the archive must be built for it: `functions/build.py --with prometheus`), `scrapers` (who may ask for these, with a token of theirs and from
+    inside the network; Cloud Run knows no smaller right, so they could start runs too).
   TEXT
   type = object({
     archive         = optional(string)
@@ -12,6 +13,7 @@ variable "function" {
     max_instances   = optional(number, 3)
     runtime         = optional(string, "python311")
     metrics         = optional(bool, false)
+    scrapers        = optional(set(string), [])
     environment     = optional(map(string), {})
   })
   default  = {}
@@ -28,6 +30,14 @@ variable "function" {
   validation {
     condition     = var.function.max_instances >= 1 && var.function.max_instances <= 100
     error_message = "function.max_instances: got ${var.function.max_instances}; allowed: 1 to 100."
+  }
+  validation {
+    condition     = alltrue([for member in var.function.scrapers : can(regex("^(user|group|serviceAccount|principal|principalSet):", member))])
+    error_message = "function.scrapers: got ${jsonencode(var.function.scrapers)}; allowed: serviceAccount:…, group:…, user:…; never allUsers."
+  }
+  validation {
+    condition     = var.function.metrics || length(var.function.scrapers) == 0
+    error_message = "function.scrapers: got ${jsonencode(var.function.scrapers)} without metrics; set metrics = true, or take them out."
   }
   validation {
     condition     = contains(["python311", "python312", "python313"], var.function.runtime)

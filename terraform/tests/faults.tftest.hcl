@@ -72,6 +72,24 @@ run "a_dashboard_for_everybody" {
   expect_failures = [var.dashboard]
 }
 
+run "gauges_for_everybody" {
+  command = plan
+
+  variables {
+    function = { archive = "tests/archive.txt", metrics = true, scrapers = ["allUsers"] }
+  }
+  expect_failures = [var.function]
+}
+
+run "a_scraper_of_nothing" {
+  command = plan
+
+  variables {
+    function = { archive = "tests/archive.txt", scrapers = ["serviceAccount:prometheus@acme-ml.iam.gserviceaccount.com"] }
+  }
+  expect_failures = [var.function]
+}
+
 run "a_key_in_another_region" {
   command = plan
 

@@ -107,6 +107,10 @@ run "the_scheduler_alone_may_call_from_inside" {
     condition     = length(google_cloud_run_v2_service_iam_member.viewers) == 0
     error_message = "No invoker of a dashboard that is not there."
   }
+  assert {
+    condition     = length(google_cloud_run_v2_service_iam_member.scrapers) == 0
+    error_message = "Nobody scrapes who is not named."
+  }
 }
 
 run "readers_read_results_and_reports" {

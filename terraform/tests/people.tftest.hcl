@@ -120,6 +120,18 @@ run "there_is_no_dashboard_by_default" {
   }
 }
 
+run "a_scraper_may_call" {
+  command = plan
+
+  variables {
+    function = { archive = "tests/archive.txt", metrics = true, scrapers = ["serviceAccount:prometheus@acme-ml.iam.gserviceaccount.com"] }
+  }
+  assert {
+    condition     = toset(values(google_cloud_run_v2_service_iam_member.scrapers)[*].member) == toset(["serviceAccount:prometheus@acme-ml.iam.gserviceaccount.com"]) && alltrue([for grant in google_cloud_run_v2_service_iam_member.scrapers : grant.name == google_cloudfunctions2_function.monitor.name && grant.role == "roles/run.invoker"])
+    error_message = "Who is named asks for the gauges."
+  }
+}
+
 run "a_dashboard_reads" {
   command = plan
 
