@@ -11,7 +11,7 @@ from bq_monitor.history import WINDOWS_OF_TREND, History, Past
 from bq_monitor.measure.histogram import Histogram
 from bq_monitor.measure.restlessness import Clumping, clumping_of
 from bq_monitor.measure.trend import trend
-from bq_monitor.measure.verdict import Compared, Verdict, compared, not_evaluated, settle
+from bq_monitor.measure.verdict import Compared, Verdict, compared, not_evaluated, settle, verdicts_of
 from bq_monitor.plan import Judgement
 from bq_monitor.reference import FeatureReference, Reference
 from bq_monitor.results import DriftResult
@@ -77,13 +77,16 @@ class _Judge:
             verdict = not_evaluated(judgement.reason or "no reference")
             yield from (DriftResult(judgement, name, "feature", None, verdict, baseline="training") for name in names)
             return
-        for baseline in config.baselines:
-            for segment, features in reference.by_segment.items():
-                for feature in features:
-                    verdict = self._verdict(reference, feature, baseline.name, segment)
-                    yield DriftResult(
-                        judgement, feature.name, feature.role, feature.kind, verdict, segment, baseline.name
-                    )
+        asked = [
+            (feature, segment, baseline.name, self._compared(reference, feature, baseline.name, segment))
+            for baseline in config.baselines
+            for segment, features in reference.by_segment.items()
+            for feature in features
+        ]
+        judged = iter(self._judged([(feature, pair) for feature, *_, pair in asked if isinstance(pair, Compared)]))
+        for feature, segment, baseline_name, pair in asked:
+            verdict = next(judged) if isinstance(pair, Compared) else pair
+            yield DriftResult(judgement, feature.name, feature.role, feature.kind, verdict, segment, baseline_name)
         for title in _not_cut(config, reference):
             verdict = not_evaluated("not a segment of the reference: capture it again")
             yield DriftResult(judgement, "*", "feature", None, verdict, segment=title)
@@ -91,12 +94,9 @@ class _Judge:
             verdict = not_evaluated("not in the reference: capture it again")
             yield DriftResult(judgement, name, "feature", None, verdict)
 
-    def _verdict(self, reference: Reference, feature: FeatureReference, baseline: str, segment: str) -> Verdict:
-        pair = self._compared(reference, feature, baseline, segment)
-        if isinstance(pair, Verdict):
-            return pair
-        rule = self.config.rule(self._thresholds.get(feature.name), feature.n_bins)
-        return pair.verdict(rule, is_brief=self.is_brief)
+    def _judged(self, pairs: Sequence[tuple[FeatureReference, Compared]]) -> list[Verdict]:
+        rules = [self.config.rule(self._thresholds.get(feature.name), feature.n_bins) for feature, _ in pairs]
+        return verdicts_of([pair for _, pair in pairs], rules, is_brief=self.is_brief)
 
     def _compared(
         self, reference: Reference, feature: FeatureReference, baseline: str, segment: str

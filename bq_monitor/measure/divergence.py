@@ -13,7 +13,10 @@ Conventions, the same for every function here:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isnan
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +26,12 @@ from bq_monitor.measure.histogram import ORDERED, Coarse, Histogram, Moments
 METRIC_VERSION = 1
 EMPTY_BUCKET_ROWS = 0.5
 _Floats = NDArray[np.float64]
+Shares = tuple[_Floats, _Floats]
+Formula = Callable[[_Floats, _Floats], _Floats]
+Each = Literal[
+    "psi", "kl_divergence", "js_divergence", "js_distance", "hellinger", "total_variation", "l_infinity", "ks_statistic", "ks_bound"
+]  # fmt: skip
+"""The metrics of counts alone."""
 
 
 def psi(baseline: ArrayLike, current: ArrayLike) -> float | None:
@@ -33,17 +42,13 @@ def psi(baseline: ArrayLike, current: ArrayLike) -> float | None:
     >>> round(psi([50, 50], [40, 60]), 6)
     0.040547
     """
-    terms = psi_terms(baseline, current)
-    return None if terms is None else float(terms.sum())
+    return _one(_psi, _smoothed(_shares(baseline, current), baseline, current))
 
 
 def psi_terms(baseline: ArrayLike, current: ArrayLike) -> _Floats | None:
     """The contribution of each bucket to `psi`, nats, shape `(buckets,)`; they add up to it. None without rows."""
-    shares = _smoothed_shares(baseline, current)
-    if shares is None:
-        return None
-    p, q = shares
-    return (q - p) * _log_ratio(q, p)
+    shares = _smoothed(_shares(baseline, current), baseline, current)
+    return None if shares is None else _psi_terms(*shares)
 
 
 def kl_divergence(baseline: ArrayLike, current: ArrayLike) -> float | None:
@@ -51,54 +56,37 @@ def kl_divergence(baseline: ArrayLike, current: ArrayLike) -> float | None:
 
     Source: Kullback and Leibler (1951), I(1 : 2). Deviation: empty buckets, see the module.
     """
-    shares = _smoothed_shares(baseline, current)
-    if shares is None:
-        return None
-    p, q = shares
-    return float((q * _log_ratio(q, p)).sum())
+    return _one(_kl, _smoothed(_shares(baseline, current), baseline, current))
 
 
 def js_divergence_nats(baseline: ArrayLike, current: ArrayLike) -> float | None:
     """Jensen-Shannon divergence, nats, 0..ln 2; symmetric, defined with empty buckets. Source: Lin (1991), eq. 3.1."""
-    shares = _shares(baseline, current)
-    if shares is None:
-        return None
-    p, q = shares
-    middle = (p + q) / 2
-    return max(0.0, float((p * _log_ratio(p, middle) + q * _log_ratio(q, middle)).sum() / 2))
+    return _one(_js_nats, _shares(baseline, current))
 
 
 def js_divergence(baseline: ArrayLike, current: ArrayLike) -> float | None:
     """Jensen-Shannon divergence in bits (base 2), 0..1. Source: Lin (1991), eq. 3.1."""
-    nats = js_divergence_nats(baseline, current)
-    return None if nats is None else nats / float(np.log(2))
+    return _one(_js_bits, _shares(baseline, current))
 
 
 def js_distance(baseline: ArrayLike, current: ArrayLike) -> float | None:
     """Square root of `js_divergence` (base 2), 0..1; a metric. Source: Endres and Schindelin (2003)."""
-    bits = js_divergence(baseline, current)
-    return None if bits is None else float(np.sqrt(bits))
+    return _one(_js_distance, _shares(baseline, current))
 
 
 def hellinger(baseline: ArrayLike, current: ArrayLike) -> float | None:
     """Hellinger distance, 0..1: the norm of sqrt(p) - sqrt(q), divided by sqrt 2."""
-    shares = _shares(baseline, current)
-    if shares is None:
-        return None
-    p, q = shares
-    return float(np.sqrt(((np.sqrt(p) - np.sqrt(q)) ** 2).sum() / 2))
+    return _one(_hellinger, _shares(baseline, current))
 
 
 def total_variation(baseline: ArrayLike, current: ArrayLike) -> float | None:
     """Total variation distance, 0..1: half the sum of |p - q|, the mass that would have to move."""
-    shares = _shares(baseline, current)
-    return None if shares is None else float(np.abs(shares[0] - shares[1]).sum() / 2)
+    return _one(_total_variation, _shares(baseline, current))
 
 
 def l_infinity(baseline: ArrayLike, current: ArrayLike) -> float | None:
     """The largest |p - q| of a single bucket, 0..1."""
-    shares = _shares(baseline, current)
-    return None if shares is None else float(np.abs(shares[0] - shares[1]).max(initial=0.0))
+    return _one(_l_infinity, _shares(baseline, current))
 
 
 def ks_statistic(baseline: ArrayLike, current: ArrayLike) -> float | None:
@@ -107,16 +95,28 @@ def ks_statistic(baseline: ArrayLike, current: ArrayLike) -> float | None:
     From buckets it is at most the raw-sample statistic, and short of it by at most the largest bucket's share on either
     side (`ks_bound`). Source: Smirnov (1939), two-sample form.
     """
-    shares = _shares(baseline, current)
-    if shares is None:
-        return None
-    return float(np.abs(np.cumsum(shares[0] - shares[1])).max(initial=0.0))
+    return _one(_ks, _shares(baseline, current))
 
 
 def ks_bound(baseline: ArrayLike, current: ArrayLike) -> float | None:
     """By how much at most the raw-sample KS statistic exceeds `ks_statistic`: the largest bucket share of either side."""
-    shares = _shares(baseline, current)
-    return None if shares is None else float(np.maximum(*shares).max(initial=0.0))
+    return _one(_ks_bound, _shares(baseline, current))
+
+
+def of_each(metric: Each, baseline: ArrayLike, current: ArrayLike) -> _Floats:
+    """A metric of many pairs at once, shape `(pairs,)`: counts of shape `(pairs, buckets)`. NaN where a side has no rows.
+
+    >>> of_each("psi", [[50, 50], [50, 50]], [[40, 60], [0, 0]]).round(6).tolist()
+    [0.040547, nan]
+    """
+    p, q = _counts(baseline), _counts(current)
+    formula, is_smoothed = _EACH[metric]
+    if not p.shape[-1]:
+        return np.full(p.shape[:-1], np.nan)
+    with np.errstate(invalid="ignore"):  # 0 / 0: no rows
+        if not is_smoothed:
+            return formula(*_of_sums(p, q))
+        return np.where((rows_of(p) > 0) & (rows_of(q) > 0), formula(*_of_sums(*_without_empty(p, q))), np.nan)
 
 
 def wasserstein(baseline: Histogram, current: Histogram) -> tuple[float, float] | None:
@@ -130,22 +130,37 @@ def wasserstein(baseline: Histogram, current: Histogram) -> tuple[float, float] 
         None when a side has no finite value, when the buckets have no edges, or when a value exceeds `MOMENT_LIMIT`.
     """
     baseline.require_same_buckets(current)
-    a, b = baseline.moments, current.moments
-    if not baseline.buckets.edges or a is None or b is None or a.mean is None or b.mean is None:
-        return None
-    points = _outer_points(baseline.buckets.edges, a, b)
-    n_regular = baseline.buckets.n_regular
-    p = baseline.counts[:n_regular] / baseline.counts[:n_regular].sum()
-    q = current.counts[:n_regular] / current.counts[:n_regular].sum()
-    gap = np.concatenate([[0.0], np.cumsum(p - q)])
+    return _wassersteins([(baseline, current)])[0]
+
+
+def _wassersteins(pairs: Sequence[tuple[Histogram, Histogram]]) -> list[tuple[float, float] | None]:
+    """`wasserstein` of pairs of as many buckets."""
+    reach = [_outer_points(*pair) for pair in pairs]
+    known = [i for i, points in enumerate(reach) if points is not None]
+    found: list[tuple[float, float] | None] = [None] * len(pairs)
+    if known:
+        n_regular = pairs[0][0].buckets.n_regular
+        fine = (
+            np.array([side.counts[:n_regular] for side in sides], dtype=np.float64)
+            for sides in zip(*(pairs[i] for i in known), strict=True)
+        )
+        columns = _distances(np.array([reach[i] for i in known]), *_of_sums(*fine))
+        for i, distance, bound in zip(known, *(column.tolist() for column in columns), strict=True):
+            found[i] = distance, bound
+    return found
+
+
+def _distances(points: _Floats, p: _Floats, q: _Floats) -> tuple[_Floats, _Floats]:
+    """Wasserstein distances and their bounds, of shares between points."""
+    gap = np.pad(np.cumsum(p - q, axis=-1), [(0, 0), (1, 0)])
     widths = np.diff(points)
-    left, right = np.abs(gap[:-1]), np.abs(gap[1:])
+    left, right = np.abs(gap[:, :-1]), np.abs(gap[:, 1:])
     total = left + right
-    crossing = gap[:-1] * gap[1:] < 0  # the difference changes sign inside: two triangles instead of a trapezium
+    crossing = gap[:, :-1] * gap[:, 1:] < 0  # the difference changes sign inside: two triangles instead of a trapezium
     mean_gap = np.where(
         crossing, np.divide(left**2 + right**2, total, out=np.zeros_like(total), where=total > 0), total
     )
-    return float((widths * mean_gap / 2).sum()), float((widths * (p + q)).sum())
+    return (widths * mean_gap / 2).sum(axis=-1), (widths * (p + q)).sum(axis=-1)
 
 
 @dataclass(frozen=True)
@@ -174,61 +189,159 @@ def measure(baseline: Histogram, current: Histogram, coarse: Coarse) -> Divergen
     `mean_shift` is in baseline standard deviations, `std_shift` the natural log of the ratio of standard deviations;
     both None when a side has no finite value or the baseline has no spread.
     """
-    baseline.require_same_buckets(current)
-    p, q = coarse.counts(baseline), coarse.counts(current)
-    ordered = baseline.buckets.kind in ORDERED
-    fine = slice(0, baseline.buckets.n_regular)
-    distance = wasserstein(baseline, current)
+    counts = coarse.counts(baseline)[None], coarse.counts(current)[None]
+    return measure_each([(baseline, current)], *counts)[0]
+
+
+def measure_each(
+    pairs: Sequence[tuple[Histogram, Histogram]], baseline: ArrayLike, current: ArrayLike
+) -> list[Divergences]:
+    """`measure` of many pairs of equal numbers of buckets, whose coarse counts these are, shape `(pairs, coarse buckets)`."""
+    for pair in pairs:
+        pair[0].require_same_buckets(pair[1])
+    found: dict[str, _Floats] = {name: of_each(name, baseline, current) for name in _OF_COARSE}
+    found["kl_divergence_reverse"] = of_each("kl_divergence", current, baseline)
+    buckets = pairs[0][0].buckets
+    if buckets.kind in ORDERED:
+        fine = [np.array([side.counts[: buckets.n_regular] for side in sides]) for sides in zip(*pairs, strict=True)]
+        found |= {name: of_each(name, *fine) for name in _OF_FINE}
+    rows = zip(*([None if isnan(x) else x for x in column.tolist()] for column in found.values()), strict=True)
+    return [
+        Divergences(**dict(zip(found, row, strict=True)), **_of_moments(distance, *pair))
+        for row, distance, pair in zip(rows, _wassersteins(pairs), pairs, strict=True)
+    ]
+
+
+def _of_moments(
+    distance: tuple[float, float] | None, baseline: Histogram, current: Histogram
+) -> dict[str, float | None]:
     mean_shift, std_shift = _moment_shifts(baseline.moments, current.moments)
-    return Divergences(
-        psi=psi(p, q),
-        kl_divergence=kl_divergence(p, q),
-        kl_divergence_reverse=kl_divergence(q, p),
-        js_divergence=js_divergence(p, q),
-        js_distance=js_distance(p, q),
-        hellinger=hellinger(p, q),
-        total_variation=total_variation(p, q),
-        l_infinity=l_infinity(p, q),
-        ks_statistic=ks_statistic(baseline.counts[fine], current.counts[fine]) if ordered else None,
-        ks_bound=ks_bound(baseline.counts[fine], current.counts[fine]) if ordered else None,
-        wasserstein=distance[0] if distance else None,
-        wasserstein_bound=distance[1] if distance else None,
-        mean_shift=mean_shift,
-        std_shift=std_shift,
-    )
+    names = ("wasserstein", "wasserstein_bound", "mean_shift", "std_shift")
+    return dict(zip(names, (*(distance or (None, None)), mean_shift, std_shift), strict=True))
 
 
 def _counts(values: ArrayLike) -> _Floats:
     return np.asarray(values, dtype=np.float64)
 
 
-def _shares(baseline: ArrayLike, current: ArrayLike) -> tuple[_Floats, _Floats] | None:
+def _of_sums(p: _Floats, q: _Floats) -> Shares:
+    """Both sides as shares, each row of its sum."""
+    return p / rows_of(p)[..., None], q / rows_of(q)[..., None]
+
+
+def rows_of(counts: _Floats) -> _Floats:
+    """The sum of each row: of whole or half numbers, so exact in any order, and faster than `sum`."""
+    found: _Floats = np.einsum("...i->...", counts)
+    return found
+
+
+def _without_empty(p: _Floats, q: _Floats) -> Shares:
+    """A bucket that is empty on one side counts as half a row there."""
+    floor = np.where((p > 0) | (q > 0), EMPTY_BUCKET_ROWS, 0.0)
+    return np.where(p > 0, p, floor), np.where(q > 0, q, floor)
+
+
+def _shares(baseline: ArrayLike, current: ArrayLike) -> Shares | None:
     """Both sides as shares; None when one has no rows."""
     p, q = _counts(baseline), _counts(current)
     if p.shape != q.shape:
         raise ValueError(f"divergence: {p.shape} and {q.shape} counts; both sides need the same buckets")
-    return (p / p.sum(), q / q.sum()) if p.sum() > 0 and q.sum() > 0 else None
+    return _of_sums(p, q) if p.sum() > 0 and q.sum() > 0 else None
 
 
-def _smoothed_shares(baseline: ArrayLike, current: ArrayLike) -> tuple[_Floats, _Floats] | None:
-    """Shares with a bucket that is empty on one side counted as half a row there."""
-    p, q = _counts(baseline), _counts(current)
-    if _shares(p, q) is None:
-        return None
-    floor = np.where((p > 0) | (q > 0), EMPTY_BUCKET_ROWS, 0.0)
-    return _shares(np.where(p > 0, p, floor), np.where(q > 0, q, floor))
+def _smoothed(shares: Shares | None, baseline: ArrayLike, current: ArrayLike) -> Shares | None:
+    """Shares with a bucket that is empty on one side counted as half a row there; None when a side has no rows."""
+    return None if shares is None else _of_sums(*_without_empty(_counts(baseline), _counts(current)))
+
+
+def _one(formula: Formula, shares: Shares | None) -> float | None:
+    return None if shares is None else float(formula(*shares))
 
 
 def _log_ratio(a: _Floats, b: _Floats) -> _Floats:
-    """ln(a / b), 0 where a is 0 (its weight is 0 there)."""
-    return np.log(np.divide(a, b, out=np.ones_like(a), where=(a > 0) & (b > 0)))
+    """ln(a / b), 0 where a is 0 (its weight is 0 there); b is 0 only where a is."""
+    with np.errstate(invalid="ignore"):  # 0 / 0
+        ratio = a / b
+    np.copyto(ratio, 1.0, where=~(ratio > 0))
+    return np.log(ratio, out=ratio)
 
 
-def _outer_points(edges: tuple[float, ...], a: Moments, b: Moments) -> _Floats:
-    """The edges, closed on both sides by the smallest and largest finite value of either sample."""
+# The formulas, of shares: over the last axis, so that one pair and many are the same.
+
+
+def _total(terms: _Floats) -> _Floats:
+    found: _Floats = terms.sum(axis=-1)
+    return found
+
+
+def _largest(values: _Floats) -> _Floats:
+    found: _Floats = values.max(axis=-1, initial=0.0)
+    return found
+
+
+def _psi_terms(p: _Floats, q: _Floats) -> _Floats:
+    return (q - p) * _log_ratio(q, p)
+
+
+def _psi(p: _Floats, q: _Floats) -> _Floats:
+    return _total(_psi_terms(p, q))
+
+
+def _kl(p: _Floats, q: _Floats) -> _Floats:
+    return _total(q * _log_ratio(q, p))
+
+
+def _js_nats(p: _Floats, q: _Floats) -> _Floats:
+    middle = (p + q) / 2
+    return np.maximum(0.0, _total(p * _log_ratio(p, middle) + q * _log_ratio(q, middle)) / 2)
+
+
+def _js_bits(p: _Floats, q: _Floats) -> _Floats:
+    return _js_nats(p, q) / float(np.log(2))
+
+
+def _js_distance(p: _Floats, q: _Floats) -> _Floats:
+    return np.sqrt(_js_bits(p, q))
+
+
+def _hellinger(p: _Floats, q: _Floats) -> _Floats:
+    return np.sqrt(_total((np.sqrt(p) - np.sqrt(q)) ** 2) / 2)
+
+
+def _total_variation(p: _Floats, q: _Floats) -> _Floats:
+    return _total(np.abs(p - q)) / 2
+
+
+def _l_infinity(p: _Floats, q: _Floats) -> _Floats:
+    return _largest(np.abs(p - q))
+
+
+def _ks(p: _Floats, q: _Floats) -> _Floats:
+    return _largest(np.abs(np.cumsum(p - q, axis=-1)))
+
+
+def _ks_bound(p: _Floats, q: _Floats) -> _Floats:
+    return _largest(np.maximum(p, q))
+
+
+_EACH: dict[Each, tuple[Formula, bool]] = {
+    "psi": (_psi, True), "kl_divergence": (_kl, True), "js_divergence": (_js_bits, False), "js_distance": (_js_distance, False),
+    "hellinger": (_hellinger, False), "total_variation": (_total_variation, False), "l_infinity": (_l_infinity, False),
+    "ks_statistic": (_ks, False), "ks_bound": (_ks_bound, False),
+}  # fmt: skip
+"""The formula of each metric, and whether it takes shares without empty buckets."""
+_OF_FINE: tuple[Each, ...] = ("ks_statistic", "ks_bound")
+_OF_COARSE: tuple[Each, ...] = tuple(name for name in _EACH if name not in _OF_FINE)
+
+
+def _outer_points(baseline: Histogram, current: Histogram) -> tuple[float, ...] | None:
+    """The edges, closed on both sides by the smallest and largest finite value of either sample; None where that is not known."""
+    edges, a, b = baseline.buckets.edges, baseline.moments, current.moments
+    if not edges or a is None or b is None or a.mean is None or b.mean is None:
+        return None
     low = min(value for value in (edges[0], a.min, b.min) if value is not None)
     high = max(value for value in (edges[-1], a.max, b.max) if value is not None)
-    return np.array([low, *edges, high])
+    return (low, *edges, high)
 
 
 def _moment_shifts(a: Moments | None, b: Moments | None) -> tuple[float | None, float | None]:

@@ -56,7 +56,9 @@ class Shift:
     carried: float
 
 
-def explain(buckets: Buckets, coarse: Coarse, p: Counts, q: Counts) -> tuple[Shift, ...]:
+def explain(
+    buckets: Buckets, coarse: Coarse, p: Counts, q: Counts, terms: NDArray[np.float64] | None = None
+) -> tuple[Shift, ...]:
     """Where the share of rows grew most and where it shrank most, the one that carries more PSI first.
 
     For numbers, times and ordinals: of the runs of neighbouring buckets that all gained (all lost), the one that did so by
@@ -69,14 +71,15 @@ def explain(buckets: Buckets, coarse: Coarse, p: Counts, q: Counts) -> tuple[Shi
         buckets: the fine buckets.
         coarse: made from these buckets.
         p, q: coarse counts of the baseline and the current rows, shape `(len(coarse.names),)`.
+        terms: their `psi_terms`, where these are known.
 
     Returns:
         One or two shifts; none when nothing differs or a side has no rows.
     """
-    terms = psi_terms(p, q)
+    terms = psi_terms(p, q) if terms is None else terms
     if terms is None or not terms.sum() > 0:
         return ()
-    case = _Comparison(buckets, coarse, p, q, terms)
+    case = _Comparison.of(buckets, coarse, p.tolist(), q.tolist(), terms.tolist())
     runs = [run for run in (case.most_moved(1), case.most_moved(-1)) if run is not None]
     if case.hold_all_rows(runs):
         return (case.shift(min(runs, key=case.summed_shares)),)
@@ -128,42 +131,47 @@ class _Comparison:
 
     buckets: Buckets
     coarse: Coarse
-    p: Counts
-    q: Counts
-    terms: NDArray[np.float64]
+    p: list[int]
+    q: list[int]
+    terms: list[float]
+    n_rows: tuple[int, int]
+    psi: float
+    specials: tuple[int, ...]
 
-    @property
-    def specials(self) -> tuple[int, ...]:
-        return self.buckets.codes[self.buckets.n_regular :]
+    @classmethod
+    def of(cls, buckets: Buckets, coarse: Coarse, p: list[int], q: list[int], terms: list[float]) -> _Comparison:
+        """`psi` is an exact sum: a part is never above 1."""
+        specials = buckets.codes[buckets.n_regular :]
+        return cls(buckets, coarse, p, q, terms, (sum(p), sum(q)), math.fsum(terms), specials)
 
     @property
     def n_regular(self) -> int:
         """How many coarse buckets are not special; those come first."""
-        return len(self.coarse.names) - len(self.specials)
+        return len(self.p) - len(self.specials)
 
     def carried(self, run: _Run) -> float:
-        return math.fsum(self.terms[_slice(run)]) / math.fsum(self.terms)  # exact sums: a part is never above 1
+        return math.fsum(self.terms[_slice(run)]) / self.psi
 
     def shares(self, run: _Run) -> tuple[float, float]:
-        before, now = (int(side[_slice(run)].sum()) / int(side.sum()) for side in (self.p, self.q))
-        return before, now
+        (n, m), at = self.n_rows, _slice(run)
+        return sum(self.p[at]) / n, sum(self.q[at]) / m
 
     def summed_shares(self, run: _Run) -> float:
         return sum(self.shares(run))
 
     def hold_all_rows(self, runs: Iterable[_Run]) -> bool:
-        held = sum(int(side[_slice(run)].sum()) for side in (self.p, self.q) for run in runs)
-        return held == int(self.p.sum()) + int(self.q.sum())
+        return sum(sum(side[_slice(run)]) for side in (self.p, self.q) for run in runs) == sum(self.n_rows)
 
     def most_moved(self, sign: int) -> _Run | None:
         """The run, label or special that gained most (sign 1) or lost most (sign -1); None when none did."""
-        n, m = int(self.p.sum()), int(self.q.sum())
-        gains = [
-            sign * (int(b) * n - int(a) * m) for a, b in zip(self.p, self.q, strict=True)
-        ]  # shares times n m, exact
-        regular = self._most_moved_regular(gains[: self.n_regular])
-        runs = [(i, i) for i in range(self.n_regular, len(gains)) if gains[i] > 0]
-        return max(runs if regular is None else [regular, *runs], key=self.carried, default=None)
+        n, m = self.n_rows
+        gains = [sign * (b * n - a * m) for a, b in zip(self.p, self.q, strict=True)]  # shares times n m, exact
+        n_regular = self.n_regular
+        regular = self._most_moved_regular(gains[:n_regular])
+        runs = [(i, i) for i in range(n_regular, len(gains)) if gains[i] > 0]
+        if regular is not None:
+            runs.insert(0, regular)
+        return max(runs, key=self.carried) if len(runs) > 1 else runs[0] if runs else None
 
     def _most_moved_regular(self, gains: list[int]) -> _Run | None:
         if self.buckets.kind not in ORDERED:
@@ -238,8 +246,8 @@ def _range_text(buckets: Buckets, coarse: Coarse, run: _Run) -> str:
     """The values from the first to the last of some coarse buckets, as a predicate: "below 25,000", "exactly 7"."""
     first, last = run
     is_time = buckets.kind == "timestamp"
-    groups = coarse.groups[: buckets.n_regular]
-    edges = [buckets.edges[cut] for cut in np.flatnonzero(np.diff(groups))]
+    n_regular = buckets.n_regular
+    edges = [buckets.edges[start - 1] for start in coarse.starts.tolist() if 0 < start < n_regular]
     if first == 0 and last == len(edges):
         return "a time" if is_time else "a finite number"
     if first == 0:
@@ -249,7 +257,7 @@ def _range_text(buckets: Buckets, coarse: Coarse, run: _Run) -> str:
     if last == len(edges):
         above, from_ = ("after", "at or after") if is_time else ("above", "at or above")
         return f"{above if _is_just_above(edges[first - 1]) else from_} {lower}"
-    if edges[last] == np.nextafter(edges[first - 1], np.inf):
+    if edges[last] == math.nextafter(edges[first - 1], math.inf):
         return f"{'at' if is_time else 'exactly'} {lower}"
     return f"between {lower} and {_edge_text(edges, last, is_time)}"
 

@@ -10,8 +10,10 @@ A bucket is an integer code. Regular buckets count up from 0; the special ones a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -48,7 +50,7 @@ class Buckets:
     def n_regular(self) -> int:
         return len(self.edges) + 1 if self.numeric else len(self.labels)
 
-    @property
+    @cached_property
     def codes(self) -> tuple[int, ...]:
         """Every bucket, regular ones first; the order of `Histogram.counts`."""
         specials = (NULL, NAN, NEG_INF, POS_INF) if self.numeric else (NULL, OTHER, UNSEEN)
@@ -85,17 +87,18 @@ def interval_name(bounds: tuple[float | None, float | None]) -> str:
         return "any" if upper is None else f"< {upper:.6g}" if below_upper is None else f"<= {below_upper:.6g}"
     if upper is None:
         return f">= {lower:.6g}" if below_lower is None else f"> {below_lower:.6g}"
-    if upper == np.nextafter(lower, np.inf):
+    if upper == math.nextafter(lower, math.inf):
         return f"{lower:.6g}"
     right = f"{upper:.6g})" if below_upper is None else f"{below_upper:.6g}]"
     return (f"[{lower:.6g}, " if below_lower is None else f"({below_lower:.6g}, ") + right
 
 
+@lru_cache(maxsize=10_000)
 def just_below(edge: float | None) -> float | None:
     """The value that an edge lies one float above; None when the edge is a value itself (it has the shorter digits)."""
     if edge is None:
         return None
-    value = float(np.nextafter(edge, -np.inf))
+    value = math.nextafter(edge, -math.inf)
     return value if len(repr(value)) < len(repr(edge)) else None
 
 
@@ -262,7 +265,22 @@ class Coarse:
 
     def counts(self, histogram: Histogram) -> Counts:
         """The counts of a histogram in these coarse buckets, shape `(len(names),)`."""
-        return np.bincount(self.groups, weights=histogram.counts, minlength=len(self.names)).astype(np.int64)
+        return coarse_counts(self.starts, histogram.counts)
+
+    @cached_property
+    def starts(self) -> NDArray[np.intp]:
+        """The first fine bucket of each coarse one, shape `(len(names),)`: a coarse bucket is made of neighbours."""
+        return np.flatnonzero(np.diff(self.groups, prepend=-1))
+
+
+def coarse_counts(starts: NDArray[np.intp], counts: Counts) -> Counts:
+    """Sums of fine counts, shape `(..., fine buckets)`, from each start to the next; `starts`, `(..., coarse buckets)`, broadcast."""
+    if starts.shape[-1] == counts.shape[-1]:  # each is a coarse one
+        return counts
+    flat = np.ascontiguousarray(counts).reshape(-1)
+    shape = (*counts.shape[:-1], starts.shape[-1])
+    rows = np.arange(0, len(flat), counts.shape[-1]).reshape(*counts.shape[:-1], 1)
+    return np.add.reduceat(flat, (rows + starts).reshape(-1)).reshape(shape)
 
 
 NOVEL_TAIL_MIN_ROWS = 1000

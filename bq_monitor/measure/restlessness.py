@@ -10,12 +10,13 @@ categorical data from complex sample surveys", second-order correction; Satterth
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+_Floats = NDArray[np.float64]
 MIN_DAYS = 7
 """Fewer days say nothing of how days differ."""
 MAX_CORRELATION = 0.2
@@ -140,19 +141,75 @@ def widening(
     e = (correlation along it) (c - 1) and c = (clumping of both sides) n m / (n + m); in the others it is 1. The first two moments
     of that sum are matched (Satterthwaite).
     """
-    k = n_buckets - 1
-    if found is None or not found.correlation:
-        return Widening(1.0, float(k))
-    rows = (clumping.baseline + clumping.current) * n_baseline * n_current / (n_baseline + n_current)
-    excess, directions = found.along_a_line * max(0.0, rows - 1), min(found.directions, k)
+    sizes = (np.array([size], dtype=np.float64) for size in (n_buckets, n_baseline, n_current))
+    scale, df = widenings(DayEffects.of([found], [clumping]), *sizes)
+    return Widening(float(scale[0]), float(df[0]))
+
+
+@dataclass(frozen=True)
+class DayEffects:
+    """Restlessness and clumping of many tests: arrays, one element a test, of what `Restlessness` and `Clumping` hold.
+
+    Where restlessness is not known the correlations are 0.
+    """
+
+    along_a_line: _Floats
+    directions: _Floats
+    special_along: _Floats
+    baseline: _Floats
+    current: _Floats
+
+    @classmethod
+    def of(cls, found: Sequence[Restlessness | None], clumping: Sequence[Clumping]) -> DayEffects:
+        """Of tests one by one."""
+        rows = [(r.along_a_line, r.directions, r.of_special.along_a_line) if r else _NO_EFFECT for r in found]
+        sides = [(c.baseline, c.current) for c in clumping]
+        return cls(
+            *np.array(rows, dtype=np.float64).reshape(-1, 3).T, *np.array(sides, dtype=np.float64).reshape(-1, 2).T
+        )
+
+    @classmethod
+    def none(cls, n_tests: int) -> DayEffects:
+        """Rows count as independent."""
+        zeros = np.zeros(n_tests)
+        return cls(zeros, np.ones(n_tests), zeros, zeros, zeros)
+
+    def __getitem__(self, tests: NDArray[np.intp]) -> DayEffects:
+        return DayEffects(*(getattr(self, item.name)[tests] for item in fields(self)))
+
+    @property
+    def is_restless(self) -> NDArray[np.bool_]:
+        return self.along_a_line > 0
+
+    @property
+    def of_special(self) -> DayEffects:
+        """Of the share of special rows alone."""
+        return replace(self, along_a_line=self.special_along, directions=np.ones_like(self.directions))
+
+
+_NO_EFFECT = (0.0, 1.0, 0.0)
+
+
+def widenings(days: DayEffects, n_buckets: _Floats, n_baseline: _Floats, n_current: _Floats) -> tuple[_Floats, _Floats]:
+    """`widening` of many tests: scales and degrees of freedom."""
+    k = n_buckets - 1.0
+    rows = (days.baseline + days.current) * n_baseline * n_current / (n_baseline + n_current)
+    excess, directions = days.along_a_line * np.maximum(0.0, rows - 1), np.minimum(days.directions, k)
     total = k + directions * excess
     squares = k + 2 * directions * excess + directions * excess**2
-    return Widening(squares / total, total**2 / squares)
+    return squares / total, total**2 / squares
 
 
 def effective_rows(correlation: float, clumping: float, n_rows: int) -> int:
     """What rows are worth: as many independent rows would say as much (Kish); `n_rows` without correlation."""
-    return round(n_rows / (1 + correlation * max(0.0, clumping * n_rows - 1)))
+    return int(effective_rows_of_each(correlation, clumping, n_rows))
+
+
+def effective_rows_of_each(correlation: ArrayLike, clumping: ArrayLike, n_rows: ArrayLike) -> _Floats:
+    """`effective_rows` of many tests; whole numbers."""
+    rows = np.asarray(n_rows, dtype=np.float64)
+    found: _Floats = np.rint(rows / (1 + np.asarray(correlation) * np.maximum(0.0, np.asarray(clumping) * rows - 1)))
+    return found
 
 
 def _pooled(counts: NDArray[np.float64]) -> NDArray[np.float64]:

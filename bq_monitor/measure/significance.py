@@ -12,15 +12,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from bq_monitor.measure.restlessness import Widening
 
+Floats = NDArray[np.float64]
 _CERTAIN = 1e-6
 """Below this the p-value of a KS statistic need only be small."""
 _MANY = 1000
 _CANCELS = 1e-5
 """Below this the complement of a probability keeps fewer than ten digits."""
+_LOG_CANCELS = float(np.log(_CANCELS))
+_LOG_NOTHING = -40.0
+"""The log of a chance that changes no digit of its complement: that ends at 2^-53, -36.7; the rest is for the rounding of a bound."""
+_TINY, _LOG_TINY = 1e-250, -690.0
+"""Below these a product of small numbers may have lost digits: the least float that has all is 1e-308, e^-708."""
+_TERMS_AT_ONCE = 1 << 16
 _FACTORS = {"js_distance": 8 * float(np.log(2)), "psi": 1.0}
 
 
@@ -48,48 +55,101 @@ class Law:
     @property
     def noise_floor(self) -> float:
         """What the metric shows on average without any change."""
-        return self._unit(self.df)
+        return float(self._laws.noise_floors[0])
 
     def p_value(self, value: float, threshold: float) -> float:
         """The chance, 0..1, of a value at least this large if the true one equals the threshold (0: of any change)."""
-        from scipy import special
-
-        statistic = self._statistic(value)
-        with np.errstate(all="ignore"):
-            if not threshold:
-                return float(special.chdtrc(self.df, statistic))
-            return min(1.0, max(0.0, _survival(statistic, self.df, self._statistic(threshold))))
+        return float(self._laws.p_values(np.array([value]), np.array([threshold]))[0])
 
     def bounds(self, value: float, alpha: float) -> tuple[float, float]:
         """Confidence bounds of the true value, each one-sided at `alpha`; lower <= value <= upper."""
-        from scipy import special
-
-        df, statistic = self.df, self._statistic(value)
-        central = float(special.chdtrc(df, statistic))  # the chance of a statistic this large without any change
-        with np.errstate(all="ignore"):
-            lower = _noncentrality(float(special.chndtrinc(statistic, df, 1 - alpha))) if central < alpha else 0.0
-            upper = _noncentrality(float(special.chndtrinc(statistic, df, alpha))) if 1 - central > alpha else 0.0
-        return self._unit(lower), max(value, self._unit(upper))
+        lower, upper = self._laws.bounds(np.array([value]), np.array([alpha]))
+        return float(lower[0]), float(upper[0])
 
     def corrected(self, value: float) -> float:
         """The value less what chance gives, floored at 0."""
-        return self._unit(max(0.0, self._statistic(value) - self.df))
+        return float(self._laws.corrected(np.array([value]))[0])
 
     @property
-    def _scale(self) -> float:
-        scale = _FACTORS[self.metric] * self.n_baseline * self.n_current / (self.n_baseline + self.n_current)
-        return scale / self.wide.scale if self.wide else scale
+    def _laws(self) -> Laws:
+        wide = None if self.wide is None else (np.array([self.wide.scale]), np.array([self.wide.df]))
+        k, n, m = (np.array([x], dtype=np.float64) for x in (self.n_buckets, self.n_baseline, self.n_current))
+        return Laws.of(self.metric, k, n, m, wide)
+
+
+@dataclass(frozen=True)
+class Laws:
+    """`Law` of many tests; arrays, one element a test, of one metric.
+
+    Args:
+        df: degrees of freedom.
+        scale: what turns the metric (squared, where it is a distance) into the statistic.
+    """
+
+    metric: str
+    df: Floats
+    scale: Floats
+
+    @classmethod
+    def of(
+        cls,
+        metric: str,
+        n_buckets: Floats,
+        n_baseline: Floats,
+        n_current: Floats,
+        wide: tuple[Floats, Floats] | None,
+    ) -> Laws:
+        """Sizes as of `Law`; `wide` are the scales and degrees of freedom of `widenings`."""
+        scale: Floats = _FACTORS[metric] * n_baseline * n_current / (n_baseline + n_current)
+        return cls(metric, n_buckets - 1.0, scale) if wide is None else cls(metric, wide[1], scale / wide[0])
+
+    def __getitem__(self, tests: NDArray[np.intp] | NDArray[np.bool_]) -> Laws:
+        return Laws(self.metric, self.df[tests], self.scale[tests])
+
+    @property
+    def noise_floors(self) -> Floats:
+        return self._unit(self.df)
+
+    def p_values(self, values: Floats, thresholds: Floats) -> Floats:
+        statistics, limits = self._statistic(values), self._statistic(thresholds)
+        with np.errstate(all="ignore"):
+            if thresholds.all():
+                return np.clip(_survival(statistics, self.df, limits), 0.0, 1.0)
+            some = self[thresholds > 0].p_values(values[thresholds > 0], thresholds[thresholds > 0])
+            found = central_p_values(statistics, self.df)
+        found[thresholds > 0] = some
+        return found
+
+    def bounds(self, values: Floats, alphas: Floats) -> tuple[Floats, Floats]:
+        from scipy import special
+
+        statistics = self._statistic(values)
+        central = central_p_values(statistics, self.df)  # the chance of a statistic this large without any change
+        lower, upper = np.zeros(len(values)), np.zeros(len(values))
+        with np.errstate(all="ignore"):
+            for found, sought, reached in (
+                (lower, 1 - alphas, central < alphas),
+                (upper, alphas, 1 - central > alphas),
+            ):
+                inverted: NDArray[np.floating] = special.chndtrinc(
+                    statistics[reached], self.df[reached], sought[reached]
+                )
+                found[reached] = _noncentrality(inverted)
+        return self._unit(lower), np.maximum(values, self._unit(upper))
+
+    def corrected(self, values: Floats) -> Floats:
+        return self._unit(np.maximum(0.0, self._statistic(values) - self.df))
 
     @property
     def _power(self) -> int:
         return 2 if self.metric == "js_distance" else 1  # a distance is the square root of a divergence
 
-    def _statistic(self, value: float) -> float:
-        return self._scale * value**self._power
+    def _statistic(self, values: Floats) -> Floats:
+        return self.scale * values**self._power
 
-    def _unit(self, statistic: float) -> float:
-        limit = 1.0 if self.metric == "js_distance" else float("inf")
-        return min(limit, float((statistic / self._scale) ** (1 / self._power)))
+    def _unit(self, statistics: Floats) -> Floats:
+        limit = 1.0 if self.metric == "js_distance" else np.inf
+        return np.minimum(limit, (statistics / self.scale) ** (1 / self._power))
 
 
 def ks_p_value(statistic: float, n_baseline: float, n_current: float) -> float | None:
@@ -99,14 +159,22 @@ def ks_p_value(statistic: float, n_baseline: float, n_current: float) -> float |
     1,000 rows on, where that takes long and nothing hangs on a digit, Kolmogorov's limit with Stephens' (1970) correction: at most a
     tenth less than that law, and more than a tenth above it only below 1e-20.
     """
-    from scipy import special, stats
-
     if not n_baseline or not n_current:
         return None
-    n = max(1, round(n_baseline * n_current / (n_baseline + n_current)))
+    return float(ks_p_values(*(np.array([x], dtype=np.float64) for x in (statistic, n_baseline, n_current)))[0])
+
+
+def ks_p_values(statistics: Floats, n_baseline: Floats, n_current: Floats) -> Floats:
+    """`ks_p_value` of many statistics; each side has rows."""
+    from scipy import special, stats
+
+    n = np.maximum(1, np.rint(n_baseline * n_current / (n_baseline + n_current)))
     root = np.sqrt(n)
-    limit = float(special.kolmogorov((root + 0.12 + 0.11 / root) * statistic))
-    return limit if limit < _CERTAIN and n >= _MANY else float(stats.kstwo.sf(statistic, n))
+    found: Floats = special.kolmogorov((root + 0.12 + 0.11 / root) * statistics)
+    exact = (found >= _CERTAIN) | (n < _MANY)
+    if exact.any():
+        found[exact] = stats.kstwo.sf(statistics[exact], n[exact])
+    return found
 
 
 def chi2_test(baseline: ArrayLike, current: ArrayLike) -> tuple[float, float] | None:
@@ -117,15 +185,21 @@ def chi2_test(baseline: ArrayLike, current: ArrayLike) -> tuple[float, float] | 
 
     Source: Pearson (1900); `scipy.stats.chi2_contingency(correction=False)`.
     """
-    from scipy import special
+    statistics, p_values = chi2_tests(np.atleast_2d(baseline), np.atleast_2d(current))
+    return None if np.isnan(statistics[0]) else (float(statistics[0]), float(p_values[0]))
 
-    table = np.array([baseline, current], dtype=np.float64)
-    table = table[:, table.sum(axis=0) > 0]
-    if table.shape[1] < 2 or not (table.sum(axis=1) > 0).all():
-        return None
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
-    statistic = float(((table - expected) ** 2 / expected).sum())
-    return statistic, float(special.chdtrc(table.shape[1] - 1, statistic))
+
+def chi2_tests(baseline: ArrayLike, current: ArrayLike) -> tuple[Floats, Floats]:
+    """`chi2_test` of many tables, counts of shape `(tests, buckets)`; NaN where there is nothing to compare."""
+    table = np.stack([np.asarray(side, dtype=np.float64) for side in (baseline, current)], axis=-2)
+    columns, rows = table.sum(axis=-2, keepdims=True), table.sum(axis=-1, keepdims=True)
+    df = (columns > 0).sum(axis=(-1, -2)) - 1.0
+    with np.errstate(invalid="ignore", divide="ignore"):  # NaN: a side without rows
+        expected = rows * columns / rows.sum(axis=-2, keepdims=True)
+        parts = np.divide((table - expected) ** 2, expected, out=np.zeros_like(table), where=columns > 0)
+        statistics = parts.sum(axis=(-1, -2))
+    statistics[(df < 1) | ~(rows > 0).all(axis=(-1, -2))] = np.nan
+    return statistics, central_p_values(statistics, df)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -136,32 +210,112 @@ def holm(p_values: Sequence[float]) -> list[float]:
     >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
     """
-    p = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
-    return [float(value) for value in adjusted]
+    found: list[float] = adjusted(np.asarray(p_values, dtype=np.float64)).tolist()
+    return found
 
 
-def _survival(statistic: float, df: float, noncentrality: float) -> float:
-    """P(noncentral chi-square >= statistic): the complement where that is accurate, far above the mean the sum of what it is a
-    mixture of: central laws of df + 2k degrees, k Poisson of mean noncentrality / 2; of that sum the terms about its largest.
+def adjusted(p_values: Floats) -> Floats:
+    """`holm` of an array, shape `(tests,)`. NaN, what was not evaluated, stays NaN and does not count; 1 stays 1 and is not sorted."""
+    found = np.where(np.isnan(p_values), np.nan, 1.0)
+    below = np.flatnonzero(p_values < 1)
+    order = below[np.argsort(p_values[below], kind="stable")]
+    left = np.count_nonzero(~np.isnan(p_values)) - np.arange(len(order))
+    found[order] = np.minimum(1.0, np.maximum.accumulate(p_values[order] * left))
+    return found
 
-    Source: Fisher (1928); Johnson, Kotz and Balakrishnan (1995), eq. 29.3.
+
+def central_p_values(statistics: Floats, df: Floats) -> Floats:
+    """P(chi-square >= statistic)."""
+    from scipy import special
+
+    found: Floats = special.chdtrc(df, statistics)
+    return found
+
+
+def _survival(statistics: Floats, df: Floats, noncentrality: Floats) -> Floats:
+    """P(noncentral chi-square >= statistic): the complement where that is accurate, far above the mean `_far_tail`.
+
+    Where Chernoff's bound alone says that the complement is 1 to the last digit, or too small to be accurate, it is not asked for:
+    most tests of healthy features end here.
     """
     from scipy import special
 
-    complement = 1.0 - float(special.chndtr(statistic, df, noncentrality))
-    if complement > _CANCELS or statistic < df + noncentrality:
-        return complement
-    mean = noncentrality / 2
-    largest = -df / 4 + np.sqrt(df**2 / 16 + mean * statistic / 2)
-    width = 50 + 12 * np.sqrt(largest)
-    k = np.arange(max(0, int(largest - width)), int(largest + width) + 1, dtype=np.float64)
-    weights = np.exp(special.xlogy(k, mean) - mean - special.gammaln(k + 1))
-    return float((weights * special.chdtrc(df + 2 * k, statistic)).sum())
+    log_bound, is_above = _chernoff(statistics, df, noncentrality), statistics >= df + noncentrality
+    found = np.ones_like(statistics)
+    asked = log_bound > np.where(is_above, _LOG_CANCELS, _LOG_NOTHING)
+    found[asked] = 1.0 - special.chndtr(statistics[asked], df[asked], noncentrality[asked])
+    far = is_above & (~asked | (found <= _CANCELS))
+    if far.any():
+        found[far] = _far_tail(statistics[far], df[far], noncentrality[far])
+    return found
 
 
-def _noncentrality(value: float) -> float:
+def _chernoff(statistics: Floats, df: Floats, noncentrality: Floats) -> Floats:
+    """The log of a bound of the chance that a noncentral chi-square lies at least so far from its mean, on the side of the statistic.
+
+    The least of -s x + log E exp(s X) over s; with v = 1 / (1 - 2 s) - 1 it is -df/2 (v - log(1 + v)) - noncentrality/2 v^2.
+    Source: Chernoff (1952).
+    """
+    v = 2 * statistics / (df + np.sqrt(df**2 + 4 * statistics * noncentrality)) - 1
+    return -df / 2 * (v - np.log1p(v)) - noncentrality / 2 * v**2
+
+
+def _far_tail(statistics: Floats, df: Floats, noncentrality: Floats) -> Floats:
+    """Of what a noncentral chi-square is a mixture of, central laws of df + 2k degrees, k Poisson of mean noncentrality / 2, the sum
+    of the terms about the largest.
+
+    Source: Fisher (1928); Johnson, Kotz and Balakrishnan (1995), eq. 29.3.
+    """
+    found = np.empty_like(statistics)
+    mean, half = noncentrality / 2, statistics / 2
+    largest = -df / 4 + np.sqrt(df**2 / 16 + mean * half)
+    width = 20 + 8 * np.sqrt(largest)  # eight standard deviations of the Poisson law, and what it is skewed by
+    first = np.maximum(0, np.trunc(largest - width))
+    n_terms = np.trunc(largest + width - first).astype(np.int64) + 1
+    order = np.argsort(n_terms)  # like with like: a block is as wide as its widest
+    ends = np.searchsorted(
+        np.cumsum(n_terms[order]), _TERMS_AT_ONCE * np.arange(1, 2 + n_terms.sum() // _TERMS_AT_ONCE)
+    )
+    for rows in np.split(order, np.unique(ends)):
+        if len(rows):
+            found[rows] = _mixture(half[rows], df[rows], mean[rows], first[rows], int(n_terms[rows].max()))
+    return found
+
+
+def _mixture(half: Floats, df: Floats, mean: Floats, first: Floats, n_terms: int) -> Floats:
+    """The sum over k from `first` of P(Poisson = k) P(chi-square of df + 2k degrees >= 2 half), both by recurrence over k.
+
+    By products; where these underflow by sums of logs, which take six times as long.
+    """
+    from scipy import special
+
+    k = first[:, None] + np.arange(n_terms)
+    steps = np.stack([mean[:, None] / np.maximum(k, 1), half[:, None] / (df[:, None] / 2 + k)])
+    log_first = np.stack([
+        special.xlogy(first, mean) - mean - special.gammaln(first + 1),
+        special.xlogy(df / 2 + first, half) - half - special.gammaln(df / 2 + first + 1),
+    ])  # fmt: skip
+    tails = special.chdtrc(df + 2 * first, 2 * half)
+    steps[..., 0] = np.exp(log_first)
+    found = _weighted(np.cumprod(steps, axis=-1), tails)
+    tiny = (found < _TINY) | (log_first < _LOG_TINY).any(axis=0)
+    if tiny.any():
+        logs = np.log(steps[:, tiny])
+        logs[..., 0] = log_first[:, tiny]
+        found[tiny] = _weighted(np.exp(np.cumsum(logs, axis=-1, out=logs), out=logs), tails[tiny])
+    return found
+
+
+def _weighted(laws: NDArray[np.floating], tails: Floats) -> Floats:
+    """The sum of weights times tails, from the weights, by how much each tail exceeds the one before, and the first tail."""
+    weights, gains = laws
+    gains[:, 1:] = gains[:, :-1]
+    gains[:, 0] = tails
+    found: Floats = (weights * np.cumsum(gains, axis=-1, out=gains)).sum(axis=-1)
+    return found
+
+
+def _noncentrality(values: NDArray[np.floating]) -> Floats:
     """What scipy answers where no non-centrality fits (NaN) or the search ran away (its ceiling) counts as none."""
-    return float(value) if np.isfinite(value) and value < 1e299 else 0.0
+    found: Floats = np.where(np.isfinite(values) & (values < 1e299), values, 0.0)
+    return found

@@ -6,28 +6,34 @@ p-values for all tests of the window and fixes each status.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from math import log, sqrt
-from typing import Literal
+from math import isnan, log, sqrt
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bq_monitor.measure.divergence import METRIC_VERSION, Divergences, js_distance, measure, psi, psi_terms
+from bq_monitor.measure.deciding import WITH_THRESHOLD as WITH_THRESHOLD  # noqa: PLC0414 - named here by others
+from bq_monitor.measure.deciding import Decided, Sides, Tested, decide
+from bq_monitor.measure.divergence import METRIC_VERSION, Divergences, measure_each, psi_terms
 from bq_monitor.measure.explanation import Shift, explain
-from bq_monitor.measure.histogram import NULL, ORDERED, OTHER, UNSEEN, Buckets, Coarse, Counts, Histogram
-from bq_monitor.measure.restlessness import INDEPENDENT, Clumping, Restlessness, Widening, effective_rows, widening
-from bq_monitor.measure.significance import Law, chi2_test, holm, ks_p_value
+from bq_monitor.measure.histogram import NULL, UNSEEN, Coarse, Counts, Histogram
+from bq_monitor.measure.pooling import MIN_EXPECTED as MIN_EXPECTED  # noqa: PLC0414 - named here by others
+from bq_monitor.measure.pooling import MIN_EXPECTED_ORDERED as MIN_EXPECTED_ORDERED  # noqa: PLC0414 - named here by others
+from bq_monitor.measure.pooling import pool_sparse as pool_sparse  # noqa: PLC0414 - named here by others
+from bq_monitor.measure.restlessness import (
+    INDEPENDENT,
+    Clumping,
+    DayEffects,
+    Restlessness,
+    effective_rows_of_each,
+    widening,
+)
+from bq_monitor.measure.significance import Law, adjusted, chi2_tests, ks_p_values
 
-MIN_EXPECTED = 10
-"""Expected rows below which a label is pooled: twice Cochran's five, as labels get listed by counts that luck made large."""
-MIN_EXPECTED_ORDERED = 8
-"""Expected rows below which neighbours in an order are pooled; deciles of a hundred rows stay ten."""
-WITH_THRESHOLD = ("js_distance", "psi")
-"""The metrics whose true value is compared with a threshold; the others test whether anything changed at all."""
 Status = Literal["ok", "drift", "not_evaluated", "excluded"]
 
 
@@ -153,7 +159,7 @@ def compared(
         restless: how much the days of this feature differ when all is well; None where that is not known.
         clumping: how the rows of both sides lie in days.
     """
-    n, m = baseline.n_rows, current.n_rows
+    n, m = (baseline.n_rows, current.n_rows) if n_singletons else (0, 0)
     if n and m:
         baseline = baseline.expecting_unseen(min(n_singletons, round(n * current.n_of(UNSEEN) / m)))
     return Compared(baseline, current, coarse, unseen_known, restless, clumping)
@@ -161,7 +167,7 @@ def compared(
 
 @dataclass(frozen=True)
 class Compared:
-    """A baseline and a window in the same coarse buckets; what is dear is measured when it is asked for, and once."""
+    """A baseline and a window in the same coarse buckets, ready to be judged."""
 
     baseline: Histogram
     current: Histogram
@@ -171,166 +177,166 @@ class Compared:
     clumping: Clumping
 
     def verdict(self, rule: Rule, *, is_brief: bool = False) -> Verdict:
-        """The verdict by a rule, its status not yet settled; a brief one has what settles it, and no other metric."""
-        n, m = self.baseline.n_rows, self.current.n_rows
-        if (few := _too_few_rows(n, m, rule.min_rows)) is not None:
-            return not_evaluated(few, n_baseline=n, n_current=m)
-        metric, p_value = self._decided(rule)
-        has_threshold = metric in WITH_THRESHOLD
-        verdict = Verdict(
-            "ok", n_baseline=n, n_current=m, metric=metric, threshold=rule.threshold if has_threshold else None,
-            alpha=rule.alpha, drift_score=self.drift_score, p_value=p_value,
-        )  # fmt: skip
-        return verdict if is_brief else self._with_evidence(verdict)
+        """The verdict by a rule, as `verdicts_of` gives it."""
+        return verdicts_of([self], [rule], is_brief=is_brief)[0]
 
-    def _decided(self, rule: Rule) -> tuple[str, float]:
-        """The deciding metric of this feature, and its p-value; one without order has no KS statistic: chi-square decides.
 
-        KS does not see NULLs, and restlessness weakens the evidence of every bucket, also of those that never moved. So there
-        the share of special rows is tested apart, and the smaller of the two p-values counts twice (Bonferroni).
-        """
-        if rule.metric in WITH_THRESHOLD:
-            law = self.pooled.law(rule.metric)
-            metric, p_value = rule.metric, law.p_value(self.pooled.value(rule.metric), rule.threshold) if law else 1.0
-        elif rule.metric == "ks_statistic" and self.divergences.ks_statistic is not None:
-            metric, p_value = "ks_statistic", self._ks_p_value(self.divergences.ks_statistic)
-        else:
-            metric, p_value = "chi2_statistic", self.pooled.chi2_p_value()
-        if metric == "ks_statistic" or (self.restless and self.restless.correlation):
-            p_value = min(1.0, 2 * min(p_value, self._special_p_value(rule)))
-        return metric, p_value
+_TESTS_AT_ONCE = 10_000
 
-    def _special_p_value(self, rule: Rule) -> float:
-        """Whether the share of NULL, NaN, infinite and unseen values changed, by more than the threshold where there is one."""
-        before, now = (_set_apart(side, self.coarse.special) for side in self.counts)
-        apart = Pooled(before, now, self.restless.of_special if self.restless else None, self.clumping)
-        if rule.metric not in WITH_THRESHOLD:
-            return apart.chi2_p_value()
-        law = apart.law(rule.metric)
-        return law.p_value(apart.value(rule.metric), rule.threshold) if law else 1.0
 
-    def _with_evidence(self, verdict: Verdict) -> Verdict:
-        baseline, current, restless, divergences = self.baseline, self.current, self.restless, self.divergences
-        p, q = self.counts
-        chi2 = chi2_test(p, q)
-        floor, lower, upper = self.pooled.limits(str(verdict.metric), verdict.alpha or 0.0)
-        return replace(
-            verdict, divergences=divergences, noise_floor=floor, lower=lower, upper=upper,
-            n_effective=effective_rows(restless.correlation if restless else 0.0, self.clumping.current, verdict.n_current),
-            day_correlation=restless.correlation if restless else None,
-            ks_p_value=None if divergences.ks_statistic is None else ks_p_value(divergences.ks_statistic, *self.finite),
-            chi2_statistic=chi2[0] if chi2 else None, chi2_p_value=chi2[1] if chi2 else None,
-            null_share_baseline=baseline.share_of(NULL), null_share_current=current.share_of(NULL),
-            unseen_share=None if baseline.buckets.numeric or not self.unseen_known else current.share_of(UNSEEN),
-            shifts=explain(baseline.buckets, self.coarse, p, q), contributions=_contributions(self.coarse, p, q),
-        )  # fmt: skip
+def verdicts_of(pairs: Sequence[Compared], rules: Sequence[Rule], *, is_brief: bool = False) -> list[Verdict]:
+    """The verdict on each pair by its rule, the status not yet settled; a brief one has what settles it, and no other metric.
+
+    Pairs of as many buckets of the same kind are measured together: as arrays, one row a pair.
+    """
+    alike: dict[tuple[str, str, int, int], list[int]] = {}
+    for i, (pair, rule) in enumerate(zip(pairs, rules, strict=True)):
+        buckets = pair.baseline.buckets
+        alike.setdefault((rule.metric, buckets.kind, len(buckets.codes), len(pair.coarse.names)), []).append(i)
+    found: dict[int, Verdict] = {}
+    for together in alike.values():
+        for first in range(0, len(together), _TESTS_AT_ONCE):
+            some = together[first : first + _TESTS_AT_ONCE]
+            batch = _Batch([pairs[i] for i in some], [rules[i] for i in some])
+            found.update(zip(some, batch.verdicts(is_brief=is_brief), strict=True))
+    return [found[i] for i in range(len(pairs))]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Pairs of as many buckets of the same kind, and rules of the same metric."""
+
+    pairs: Sequence[Compared]
+    rules: Sequence[Rule]
+
+    def verdicts(self, *, is_brief: bool) -> Iterator[Verdict]:
+        decided = self.decided
+        columns = (decided.n_baseline, decided.n_current, decided.p_value, decided.drift_score, decided.enough)
+        metrics = iter(self.metrics)
+        evidence = iter([{}] * len(self.pairs) if is_brief else self.evidence)
+        for rule, n, m, p_value, score, enough in zip(self.rules, *(c.tolist() for c in columns), strict=True):
+            if not enough:
+                yield not_evaluated(_too_few_rows(n, m, rule.min_rows), n_baseline=n, n_current=m)
+                continue
+            metric = next(metrics)
+            yield Verdict(
+                "ok", n_baseline=n, n_current=m, metric=metric, threshold=rule.threshold if metric in WITH_THRESHOLD else None,
+                alpha=rule.alpha, drift_score=score, p_value=p_value, **next(evidence),
+            )  # fmt: skip
 
     @cached_property
-    def counts(self) -> tuple[Counts, Counts]:
-        """Coarse counts of both sides."""
-        return self.coarse.counts(self.baseline), self.coarse.counts(self.current)
+    def sides(self) -> Sides:
+        return Sides(
+            self.pairs[0].baseline.buckets,
+            np.stack([pair.coarse.starts for pair in self.pairs]),
+            np.stack([pair.baseline.counts for pair in self.pairs]),
+            np.stack([pair.current.counts for pair in self.pairs]),
+            DayEffects.of([pair.restless for pair in self.pairs], [pair.clumping for pair in self.pairs]),
+        )
 
     @cached_property
-    def divergences(self) -> Divergences:
-        return measure(self.baseline, self.current, self.coarse)
-
-    @cached_property
-    def pooled(self) -> Pooled:
-        """What the test is made of."""
-        return Pooled(*pool_sparse(self.baseline.buckets, *self.counts), self.restless, self.clumping)
-
-    @cached_property
-    def drift_score(self) -> float:
-        """JS distance less what chance gives at these sample sizes, 0..1: comparable between small and large windows."""
-        law = self.pooled.law("js_distance")
-        return law.corrected(self.pooled.value("js_distance")) if law else 0.0
+    def decided(self) -> Decided:
+        thresholds, min_rows = (np.array([getattr(r, name) for r in self.rules]) for name in ("threshold", "min_rows"))
+        return decide(self.sides, self.rules[0].metric, thresholds, min_rows)
 
     @property
-    def finite(self) -> tuple[int, int]:
-        """Rows in regular buckets on both sides, which KS is about."""
-        return _n_finite(self.baseline), _n_finite(self.current)
+    def metrics(self) -> list[str]:
+        """The deciding metric of each pair that has rows enough."""
+        metric = self.rules[0].metric
+        otherwise = metric if metric in WITH_THRESHOLD else "chi2_statistic"
+        return ["ks_statistic" if is_ks else otherwise for is_ks in self.decided.is_ks.tolist()]
 
-    def _ks_p_value(self, statistic: float) -> float:
-        clumps = self.clumping.baseline, self.clumping.current
-        correlation = (
-            self.restless.along_a_line if self.restless else 0.0
-        )  # a shift of the whole order is one direction
-        n, m = (effective_rows(correlation, clump, rows) for clump, rows in zip(clumps, self.finite, strict=True))
-        found = ks_p_value(statistic, n, m)
-        return 1.0 if found is None else found
+    @property
+    def evidence(self) -> Iterator[dict[str, Any]]:
+        """Every other number and word of a verdict, of each pair that has rows enough."""
+        rows = np.flatnonzero(self.decided.enough).tolist()
+        if rows:
+            columns = self._evidence(rows, [self.pairs[i] for i in rows])
+            yield from (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+
+    def _evidence(self, rows: list[int], pairs: Sequence[Compared]) -> dict[str, Iterable[Any]]:
+        """Columns by name."""
+        p, q = (side[rows].astype(np.int64) for side in self.sides.coarse)
+        divergences = measure_each([(pair.baseline, pair.current) for pair in pairs], p, q)
+        chi2, chi2_p_values = chi2_tests(p, q)
+        floors, lower, upper = self._limits(rows)
+        terms = psi_terms(p, q)
+        assert terms is not None  # noqa: S101 - each has rows
+        return {
+            "divergences": divergences, "chi2_statistic": _or_none(chi2), "chi2_p_value": _or_none(chi2_p_values),
+            "noise_floor": _or_none(floors), "lower": _or_none(lower), "upper": _or_none(upper),
+            "ks_p_value": _or_none(self._ks_p_values(rows, divergences)), **self._shares(rows, pairs),
+            "shifts": (explain(x.baseline.buckets, x.coarse, *row) for x, *row in zip(pairs, p, q, terms, strict=True)),
+            "contributions": _contributions(pairs, p, q, terms),
+        }  # fmt: skip
+
+    def _limits(self, rows: list[int]) -> Sequence[NDArray[np.float64]]:
+        metric = self.rules[0].metric
+        if metric not in WITH_THRESHOLD:
+            return [np.full(len(rows), np.nan)] * 3
+        return self.decided.tested.limits(metric, np.array([self.rules[i].alpha for i in rows]))
+
+    def _ks_p_values(self, rows: list[int], divergences: Sequence[Divergences]) -> NDArray[np.float64]:
+        statistics = np.array([np.nan if x.ks_statistic is None else x.ks_statistic for x in divergences])
+        known, found = np.flatnonzero(~np.isnan(statistics)), np.full(len(rows), np.nan)
+        if len(known):
+            n, m = (side[rows].sum(axis=-1)[known].astype(np.float64) for side in self.sides.regular)
+            found[known] = ks_p_values(statistics[known], n, m)
+        return found
+
+    def _shares(self, rows: list[int], pairs: Sequence[Compared]) -> dict[str, Iterable[Any]]:
+        """What days make of the rows, and the shares of rows that have no value of training."""
+        correlations = [pair.restless.correlation if pair.restless else None for pair in pairs]
+        n, m = self.decided.n_baseline[rows], self.decided.n_current[rows]
+        effective = effective_rows_of_each([x or 0.0 for x in correlations], [x.clumping.current for x in pairs], m)
+        baseline, current, codes = self.sides.baseline[rows], self.sides.current[rows], self.sides.buckets.codes
+        unseen = (current[:, codes.index(UNSEEN)] / m).tolist() if UNSEEN in codes else [None] * len(rows)
+        return {
+            "n_effective": effective.astype(np.int64).tolist(), "day_correlation": correlations,
+            "null_share_baseline": (baseline[:, codes.index(NULL)] / n).tolist(),
+            "null_share_current": (current[:, codes.index(NULL)] / m).tolist(),
+            "unseen_share": [share if pair.unseen_known else None for share, pair in zip(unseen, pairs, strict=True)],
+        }  # fmt: skip
+
+
+def _or_none(column: NDArray[np.float64]) -> list[float | None]:
+    return [None if isnan(value) else value for value in column.tolist()]
+
+
+def _contributions(
+    pairs: Sequence[Compared], p: Counts, q: Counts, terms: NDArray[np.float64]
+) -> Iterator[tuple[Contribution, ...]]:
+    shares = ((side / side.sum(axis=-1, keepdims=True)).tolist() for side in (p, q))
+    for pair, *columns in zip(pairs, *shares, terms.tolist(), strict=True):
+        rows = zip(pair.coarse.names, *columns, strict=True)
+        yield tuple(Contribution(name, a, b, term) for name, a, b, term in rows if a > 0 or b > 0)
 
 
 def settle(verdicts: Sequence[Verdict], alpha: float) -> list[Verdict]:
     """Adjust the p-values of all evaluated verdicts of a window for their number (Holm) and fix each status."""
     tested = [i for i, verdict in enumerate(verdicts) if verdict.p_value is not None]
     settled = list(verdicts)
-    p_values = [verdicts[i].p_value or 0.0 for i in tested]
-    for i, adjusted in zip(tested, holm(p_values), strict=True):
-        status: Status = "drift" if adjusted < alpha else "ok"
-        settled[i] = replace(verdicts[i], p_adjusted=adjusted, status=status)
+    found = adjusted(np.array([verdicts[i].p_value for i in tested], dtype=np.float64))
+    for i, p_adjusted, is_drift in zip(tested, found.tolist(), is_drifted(found, alpha).tolist(), strict=True):
+        settled[i] = replace(verdicts[i], p_adjusted=p_adjusted, status="drift" if is_drift else "ok")
     return settled
 
 
-def _too_few_rows(n: int, m: int, min_rows: int) -> str | None:
+def is_drifted(p_adjusted: NDArray[np.float64], alpha: float) -> NDArray[np.bool_]:
+    """Which of the tests of a window drifted, by their adjusted p-values; NaN, which was not evaluated, did not."""
+    return p_adjusted < alpha
+
+
+def _too_few_rows(n: int, m: int, min_rows: int) -> str:
+    """Why rows that are not enough are not."""
     if n < max(1, min_rows):
         return f"too few rows in the baseline: {n} of at least {max(1, min_rows)}"
-    if m == 0:
-        return "no rows"
-    return f"too few rows: {m} of at least {min_rows}" if m < min_rows else None
-
-
-def _n_finite(histogram: Histogram) -> int:
-    return int(histogram.counts[: histogram.buckets.n_regular].sum())
-
-
-def pool_sparse(buckets: Buckets, baseline: Counts, current: Counts) -> tuple[Counts, Counts]:
-    """The coarse counts with sparse buckets pooled, for the test alone: the chi-square law needs full buckets.
-
-    A bucket is sparse when fewer rows of the smaller side than `MIN_EXPECTED` (`MIN_EXPECTED_ORDERED`) are expected in it by the
-    baseline's shares; the window's own counts play no part in the choice. Sparse labels join OTHER, sparse neighbours of an order
-    join each other; among these, what the baseline has not at all stays apart, as news would drown among neighbours.
-    Source: Cochran (1954), raised; pooling on observed totals instead would inflate false alarms.
-    """
-    expected = baseline / baseline.sum() * min(baseline.sum(), current.sum())
-    into = _neighbours(buckets, expected) if buckets.kind in ORDERED else _into_other(buckets, expected)
-    kept, position = np.unique(into, return_inverse=True)
-    p, q = (np.bincount(position, weights=side, minlength=len(kept)).astype(np.int64) for side in (baseline, current))
-    return p, q
-
-
-def _into_other(buckets: Buckets, expected: NDArray[np.float64]) -> NDArray[np.intp]:
-    codes = np.array(buckets.codes)
-    return np.where((codes >= 0) & (expected < MIN_EXPECTED), OTHER, codes)
-
-
-def _neighbours(buckets: Buckets, expected: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The pool of each coarse bucket: regular ones in turn until a pool is full, the rest with the last; specials on their own."""
-    n_regular = len(expected) - len(buckets.codes) + buckets.n_regular
-    into = np.arange(len(expected))
-    pools: list[list[int]] = []
-    is_full = True
-    for i in np.flatnonzero(expected[:n_regular] > 0):
-        if is_full:
-            pools.append([])
-        pools[-1].append(int(i))
-        is_full = expected[pools[-1]].sum() >= MIN_EXPECTED_ORDERED
-    if not is_full and len(pools) > 1:
-        last = pools.pop()
-        pools[-1] += last
-    for pool in pools:
-        into[pool] = pool[0]
-    return into
-
-
-def _set_apart(counts: Counts, special: Sequence[int]) -> Counts:
-    """Two buckets: the values, and the special rows."""
-    n_special = counts[list(special)].sum()
-    return np.array([counts.sum() - n_special, n_special])
+    return f"too few rows: {m} of at least {min_rows}" if m else "no rows"
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """What a test is made of: the pooled coarse counts of both sides, each with rows, and what their rows are worth."""
+    """What one test is made of: the pooled coarse counts of both sides, each with rows, and what their rows are worth."""
 
     baseline: Counts
     current: Counts
@@ -339,56 +345,18 @@ class Pooled:
 
     def value(self, metric: str) -> float:
         """`js_distance` or `psi` of the pooled counts."""
-        if metric not in self._values:
-            self._values[metric] = _METRICS[metric](self.baseline, self.current) or 0.0
-        return self._values[metric]
+        return float(self._tested(metric).values[metric][0])
 
     def law(self, metric: str) -> Law | None:
         """The law that this metric obeys; None with a single bucket: nothing can differ."""
-        return None if self.n_buckets < 2 else Law(metric, self.n_buckets, *self.sizes, self._wide)
+        n, m, k = int(self.baseline.sum()), int(self.current.sum()), int(((self.baseline + self.current) > 0).sum())
+        wide = widening(self.restless, self.clumping, n_buckets=max(2, k), n_baseline=n, n_current=m)
+        return None if k < 2 else Law(metric, k, n, m, wide)
 
-    def limits(self, metric: str, alpha: float) -> tuple[float | None, float | None, float | None]:
-        """Noise floor, lower and upper bound of a metric; None for those that have no threshold."""
-        if metric not in WITH_THRESHOLD:
-            return None, None, None
-        law = self.law(metric)
-        return (law.noise_floor, *law.bounds(self.value(metric), alpha)) if law else (0.0, 0.0, 0.0)
-
-    def chi2_p_value(self) -> float:
-        """Of any change, by chi-square; 1 where nothing can differ."""
-        from scipy import special
-
-        found = chi2_test(self.baseline, self.current)
-        return float(special.chdtrc(self._wide.df, found[0] / self._wide.scale)) if found else 1.0
-
-    @cached_property
-    def n_buckets(self) -> int:
-        """Buckets with rows on either side."""
-        return int(((self.baseline + self.current) > 0).sum())
-
-    @cached_property
-    def sizes(self) -> tuple[int, int]:
-        return int(self.baseline.sum()), int(self.current.sum())
-
-    @cached_property
-    def _values(self) -> dict[str, float]:
-        return {}
-
-    @cached_property
-    def _wide(self) -> Widening:
-        n, m = self.sizes
-        return widening(self.restless, self.clumping, n_buckets=max(2, self.n_buckets), n_baseline=n, n_current=m)
-
-
-_METRICS = {"js_distance": js_distance, "psi": psi}
-
-
-def _contributions(coarse: Coarse, p: np.ndarray, q: np.ndarray) -> tuple[Contribution, ...]:
-    terms = psi_terms(p, q)
-    if terms is None:
-        return ()
-    rows = zip(coarse.names, p / p.sum(), q / q.sum(), terms, strict=True)
-    return tuple(Contribution(name, float(a), float(b), float(term)) for name, a, b, term in rows if a > 0 or b > 0)
+    def _tested(self, metric: str) -> Tested:
+        p, q = self.baseline[None].astype(np.float64), self.current[None].astype(np.float64)
+        part, sizes = (np.array([0]), p, q), (p.sum(axis=-1), q.sum(axis=-1))
+        return Tested.of([part], DayEffects.of([self.restless], [self.clumping]), [metric], sizes)
 
 
 def share_drifted(verdicts: Sequence[Verdict]) -> float | None:
