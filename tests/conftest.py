@@ -25,10 +25,10 @@ SHARED = Path(os.environ.get("BQ_MONITOR_SHARED_DATA", ROOT.parent / "shared" / 
 
 
 LONGEST = (
-    "test_crash_matrix.py", "test_demo.py", "migrations/test_migrations.py", "terraform/test_module.py", "test_bigquery_server.py", "browser/test_dashboard.py", "test_bigquery_outcomes.py",
-    "test_late_labels.py", "browser/test_report.py", "googlesql/test_views.py", "test_classifier_test.py", "test_retrain.py",
-    "dashboard/test_pages.py", "measure/test_performance.py", "alerts/test_delivery_kills.py", "test_compare_outcomes.py",
-    "googlesql/test_hostile.py", "test_job.py",
+    "test_crash_matrix.py", "test_demo.py", "migrations/test_migrations.py", "terraform/test_module.py", "test_bigquery_server.py",
+    "browser/test_dashboard.py", "test_bigquery_outcomes.py", "test_late_labels.py", "browser/test_report.py", "googlesql/test_views.py",
+    "test_classifier_test.py", "test_retrain.py", "dashboard/test_pages.py", "measure/test_performance.py", "alerts/test_delivery_kills.py",
+    "test_compare_outcomes.py", "googlesql/test_hostile.py", "test_job.py",
 )  # fmt: skip
 """Files of tests, the one that takes longest first."""
 
