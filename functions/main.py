@@ -2,15 +2,14 @@
 
 Request (JSON or query string): `config`, a file or folder, local or `gs://` (default: BQ_MONITOR_CONFIG); `monitor`, only this one
 of a fleet; `as_of`, a moment (default: now); `do`, `run` (default) or `check`: whether runs come at all, asked by another schedule.
-Answers: 200 with what was found (drift too) and with `windows_left` to be judged by further calls, 400 for a bad request, 500 with
-what failed. BQ_MONITOR_CALL_SECONDS (default 1500) bounds a call: below the function's timeout and the scheduler's deadline.
-With BQ_MONITOR_METRICS=on, GET /metrics runs nothing and answers with gauges of the latest results (docs/prometheus.md).
+Answers: 200 with what was found (drift too) and `windows_left` for further calls, 400 for a bad request, 500 with what failed. No call
+works longer than BQ_MONITOR_CALL_SECONDS (1500). With BQ_MONITOR_METRICS=on, GET /metrics only answers with gauges of the latest results.
 """
 
 import gc
 import os
 
-gc.set_threshold(100_000)  # looking through all that is imported, again and again, would slow a start by a tenth
+gc.disable()  # looking through all that is imported, again and again, would slow a start by a tenth
 
 from typing import Any
 
@@ -23,6 +22,8 @@ from bq_monitor.errors import BqMonitorError, built_with
 from bq_monitor.fleet import check_fleet, run_fleet
 from bq_monitor.request import chosen_monitors
 
+gc.freeze()
+gc.enable()
 if "K_SERVICE" in os.environ:  # Cloud Run says so
     log_to_cloud()
 
