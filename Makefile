@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo pictures test check lint types benchmark bytes peers judging dashboard detection classifier flapping hostile crash-matrix archive deploy-test function orchestrators sbom terraform clean
+.PHONY: demo pictures test check lint types benchmark bytes peers judging statements dashboard detection classifier flapping hostile crash-matrix archive deploy-test function orchestrators sbom terraform clean
 
 demo: $(VENV)/.ready-demo
 	$(BIN)/bq-monitor demo --dir bq-monitor-demo
@@ -34,6 +34,9 @@ peers: $(VENV)/.ready-dev
 
 judging: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/judging.py
+
+statements: $(VENV)/.ready-dev
+	$(BIN)/python benchmarks/statements.py
 
 bytes: $(VENV)/.ready-dev
 	$(BIN)/python benchmarks/bytes_scanned.py

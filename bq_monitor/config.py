@@ -31,6 +31,7 @@ from bq_monitor.sections import (
     SegmentField,
     Source,
     WindowConfig,
+    listed_twice,
 )  # fmt: skip
 from bq_monitor.timegrid import Window, parse_moment
 
@@ -95,7 +96,7 @@ class MonitorConfig(Section):
     @model_validator(mode="after")
     def _each_baseline_once(self) -> MonitorConfig:
         names = [baseline.name for baseline in self.baselines]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := listed_twice(names):
             raise ValueError(f"baselines: {', '.join(twice)} listed twice; name each baseline once")
         return self
 
@@ -110,7 +111,7 @@ class MonitorConfig(Section):
                 )
             if self.detection.metric not in WITH_THRESHOLD and (own := [f.name for f in self.features if f.threshold]):
                 raise ValueError(f"features: threshold of {', '.join(own)}: {self.detection.metric} has no threshold")
-            if twice := sorted({name for name in names if names.count(name) > 1}):
+            if twice := listed_twice(names):
                 raise ValueError(f"features: {', '.join(twice)} listed twice; name each feature once")
         return self
 
@@ -153,7 +154,7 @@ class MonitorConfig(Section):
     @model_validator(mode="after")
     def _segments_have_names(self) -> MonitorConfig:
         titles = [segment.title for segment in self.segments]
-        if twice := sorted({title for title in titles if titles.count(title) > 1}):
+        if twice := listed_twice(titles):
             raise ValueError(f"segments: {', '.join(twice)} listed twice; name each once")
         for fairness in self.fairness:
             if fairness.group not in titles:
@@ -164,7 +165,7 @@ class MonitorConfig(Section):
                     f"fairness: reference: got {fairness.reference!r}; allowed: a value for each of {fairness.group}, with ' & ' between"
                 )
         groups = [fairness.group for fairness in self.fairness]
-        if twice := sorted({group for group in groups if groups.count(group) > 1}):
+        if twice := listed_twice(groups):
             raise ValueError(f"fairness: {', '.join(twice)} listed twice; say all limits of a group in one entry")
         if self.fairness and self.prediction and self.prediction.kind != "binary":
             raise ValueError(f"fairness: got {self.prediction.kind} predictions; allowed: binary")
@@ -173,7 +174,7 @@ class MonitorConfig(Section):
     @model_validator(mode="after")
     def _actions_can_be_taken(self) -> MonitorConfig:
         titles = [action.title for action in self.actions]
-        if twice := sorted({title for title in titles if titles.count(title) > 1}):
+        if twice := listed_twice(titles):
             raise ValueError(f"actions: {', '.join(twice)} listed twice; give each a name of its own")
         if not self.warehouse.startswith("duckdb:") and (shell := [a.title for a in self.actions if a.shell]):
             raise ValueError(

@@ -21,6 +21,7 @@ from bq_monitor.warehouse.identifiers import quote_column
 from bq_monitor.warehouse.render import render, translate
 
 MAX_FEATURES_PER_STATEMENT = 40
+"""The widest request stays below BigQuery's 10 MB, with room for long names: docs/statements.md."""
 MAX_CODES_PER_STATEMENT = 60_000
 HASH_CHARACTERS = 16
 _FEATURES_TYPE = "ARRAY<STRUCT<position INT64, feature STRING, fallback INT64>>"

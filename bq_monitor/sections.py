@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -74,6 +75,11 @@ SizeField = Annotated[int, BeforeValidator(parse_size)]
 StartField = Annotated[str, BeforeValidator(_parse_start)]
 BaselineField = Annotated[Baseline, BeforeValidator(Baseline.parse)]
 ConfirmField = Annotated[Confirmation, BeforeValidator(_parse_confirmation), PlainSerializer(str)]
+
+
+def listed_twice(names: Iterable[str]) -> list[str]:
+    """The names that occur more than once, sorted."""
+    return sorted(name for name, n in Counter(names).items() if n > 1)
 
 
 class Section(BaseModel):

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bq_monitor.alerts.messages import OF_RUNS, Kind, Severity
 from bq_monitor.errors import did_you_mean
-from bq_monitor.sections import LinkField, Section, SpanField, ZoneField
+from bq_monitor.sections import LinkField, Section, SpanField, ZoneField, listed_twice
 from bq_monitor.timegrid import Span
 
 ChannelType = Literal["log", "slack", "pagerduty", "teams", "google_chat", "email", "webhook", "pubsub"]
@@ -319,6 +319,6 @@ class Alerts(Section):
     @model_validator(mode="after")
     def _each_channel_once(self) -> Alerts:
         names = [channel.title for channel in self.channels]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := listed_twice(names):
             raise ValueError(f"channels: {', '.join(twice)} listed twice; give each a name of its own")
         return self

@@ -86,7 +86,7 @@ class GoogleSQL:
 
     def analyze(self, sql: str, tables: Tables, params: Params | None = None) -> Analysis:
         """Resolve one statement; raises `GoogleSQLError` when Google refuses it."""
-        statement = self._resolve(_split_paths(sql), tables, params or {})
+        statement = self.resolve(sql, tables, params)
         kind = ""
         while "node" in statement.DESCRIPTOR.oneofs_by_name:
             kind = statement.WhichOneof("node")
@@ -104,6 +104,10 @@ class GoogleSQL:
         ]
         functions = {item.name.split(":")[-1] for item in _find(statement, "FunctionRefProto")}
         return Analysis(kind.removeprefix("resolved_").removesuffix("_node"), +scans, columns, outputs, functions)
+
+    def resolve(self, sql: str, tables: Tables, params: Params | None = None) -> Any:
+        """The resolved statement as Google's message, not looked into: soon done; raises as `analyze` does."""
+        return self._resolve(_split_paths(sql), tables, params or {})
 
     def parse(self, script: str) -> None:
         """Check the syntax of a script of several statements; raises `GoogleSQLError`."""

@@ -9,6 +9,7 @@ import pytest
 from bq_monitor import InputError
 from bq_monitor.config import MonitorConfig, parse_config
 from bq_monitor.listing import monitor_statements
+from bq_monitor.scan import MAX_FEATURES_PER_STATEMENT
 from bq_monitor.warehouse.base import Param
 from tests.googlesql.server import NOT_BIGQUERY, Analysis, GoogleSQL
 
@@ -117,22 +118,28 @@ def test_more_features_make_more_batches_each_reading_its_own(googlesql: GoogleS
     assert {name for name in read[0] | read[1] if name.startswith("x")} == {f"x{i}" for i in range(45)}
 
 
-def test_ten_thousand_features_stay_within_the_limits(googlesql: GoogleSQL) -> None:
-    """No text comes near 1 MB, no statement near 10,000 parameters; the longest of each kind is valid, and all read every feature once."""
+def test_a_thousand_features_make_statements_of_the_size_of_a_hundred(googlesql: GoogleSQL) -> None:
+    """The longest of each kind is valid and no longer than with a hundred; every feature is counted once. `test_limits.py` has 10,000."""
     name = "a_feature_with_a_name_of_the_length_that_generated_names_have_{:05d}"
     kinds = ("numeric", "categorical", "boolean", "timestamp")
-    features = [{"name": name.format(i), "kind": kinds[i % 4]} for i in range(10_000)]
-    found = monitor_statements(loans(features=features))
+    features = [{"name": name.format(i), "kind": kinds[i % 4]} for i in range(1_000)]
+    found, few = (monitor_statements(loans(features=features[:n])) for n in (1_000, 100))
+    longest, of_few = (
+        {statement["name"]: statement for statement in sorted(listed, key=lambda item: len(item["sql"]))}
+        for listed in (found, few)
+    )
+    assert {kind: len(item["sql"]) for kind, item in longest.items()} == {
+        kind: len(item["sql"]) for kind, item in of_few.items()
+    }
     assert max(len(statement["sql"]) for statement in found) < 100_000
     assert max(len(statement["params"]) for statement in found) < 200
-    longest = {statement["name"]: statement for statement in sorted(found, key=lambda item: len(item["sql"]))}
     for statement in longest.values():
         if statement["name"] != "write/commit":
             analyze(googlesql, statement)
     counting = [s["sql"] for s in found if s["name"] == "scan/histograms" and ".production_histograms`" in s["sql"]]
-    assert len(counting) == -(-(10_000 + 2) // 40)
-    for i in (0, 1, 2, 3, 5_000, 9_999):
-        assert sum(f"`{name.format(i)}`" in sql for sql in counting) == 1
+    assert len(counting) == -(-(1_000 + 2) // MAX_FEATURES_PER_STATEMENT)
+    for feature in features:
+        assert sum(f"`{feature['name']}`" in sql for sql in counting) == 1
 
 
 def test_features_without_kinds_are_refused() -> None:
