@@ -25,6 +25,8 @@ from bq_monitor.warehouse.base import Relation, Row, Terms, Warehouse
 
 MAX_VERDICTS = 20_000
 """More verdicts than this are left to the next run, as far as whole windows can be: each takes milliseconds and kilobytes."""
+MAX_NEW_WINDOWS = 2000
+"""So many new windows in a run, at most: a job of BigQuery changes up to 4,000 partitions, and each day of windows is one."""
 MAX_OUTCOME_WINDOWS = 200
 """The answers of at most so many windows are judged in a run, the oldest first."""
 
@@ -81,8 +83,10 @@ def affordable_plan(warehouse: Warehouse, config: MonitorConfig, asked: Asked) -
     allowance = _allowance(warehouse, config)
     desk = _Desk(warehouse, config, asked, allowance)
     due = desk.due(asked.max_windows)
-    while due.plan.n_verdicts > MAX_VERDICTS and not due.plan.is_backfill and len(due.plan.windows) > 1:
-        due = desk.due(len(due.plan.windows) // 2)
+    while not due.plan.is_backfill and (n := len(due.plan.windows)) > 1:
+        if due.plan.n_verdicts <= MAX_VERDICTS and n <= MAX_NEW_WINDOWS:
+            break
+        due = desk.due(n // 2)
     while allowance is not None:
         size, spent = estimate_bytes(warehouse, due), warehouse.spent.bytes_processed or 0
         n_windows, n_outcomes = len(due.plan.windows), due.outcomes.n_windows

@@ -23,6 +23,8 @@ from bq_monitor.timegrid import Partition, Window
 
 MAX_WINDOWS = 5000
 """More windows than this since the log's first row are a mistake in its times: say `window.start` if they are not."""
+MAX_GRANULES_OF_A_COUNT = 2000
+"""A statement counts at most so many granules: a job of BigQuery changes up to 4,000 partitions, and each day of granules is one."""
 CLOCK_MARGIN = timedelta(minutes=10)
 """By how much the warehouse's clock and ours may differ: what was written to so shortly before a run is looked at again."""
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
@@ -387,7 +389,7 @@ class Planner:
             n = rows.get((granule, version), 0)
             found = stored.granules.get((reference.reference_id, granule))
             stale = n > 0 and (found is None or found.n_rows != n or not found.whole)
-            if stale and going_on:
+            if stale and going_on and len(stretches[-1]) < MAX_GRANULES_OF_A_COUNT:
                 stretches[-1].append(granule)
             elif stale:
                 stretches.append([granule])

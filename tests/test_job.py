@@ -233,9 +233,12 @@ def test_a_run_leaves_its_row_and_its_events(lab: Lab) -> None:
     assert (told["n_ok"], told["n_drift"], len(told["results"]), len(result.to_frame())) == (3, 1, 4, 4)
 
 
-def test_many_verdicts_are_made_in_several_runs(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limit", [("MAX_VERDICTS", 5), ("MAX_NEW_WINDOWS", 2)])
+def test_many_verdicts_are_made_in_several_runs(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, limit: tuple[str, int]
+) -> None:
     """What would take too long at once is left to the next run, which is told; in the end everything is judged once."""
-    monkeypatch.setattr("bq_monitor.due.MAX_VERDICTS", 5)
+    monkeypatch.setattr(f"bq_monitor.due.{limit[0]}", limit[1])
     lab.write(lab.rows("2026-01-05", 35))
     outcomes = list(run_until_done(lab.config, "2026-02-09"))
     assert [(len(outcome.windows), outcome.n_windows_left) for outcome in outcomes] == [(2, 3), (1, 2), (2, 0)]

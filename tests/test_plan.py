@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from bq_monitor.config import MonitorConfig, parse_config
@@ -306,6 +307,13 @@ def test_a_backlog_is_worked_off_in_bounded_steps() -> None:
     assert [sum(count.n_granules for count in plan.counts) for plan in plans] == [12, 12, 6]
     assert (bounded.keys, bounded.watermark) == (whole.keys, whole.watermark)
     assert not bounded.run(day("02-09"), 12).moves_watermark
+
+
+def test_a_long_log_is_counted_by_statements_of_bounded_length() -> None:
+    """Years of days are cut where a statement has two thousand of them: none is left out, none is counted twice."""
+    plan = Monitor(config(every="7d"), daily("01-01", 4200)).run(day("01-01") + timedelta(days=4200))
+    assert [count.n_granules for count in plan.counts] == [2000, 2000, 193]  # 599 whole weeks
+    assert all(before.end == after.start for before, after in pairwise(plan.counts))
 
 
 def test_windows_that_were_judged_by_a_backfill_are_passed_over() -> None:
