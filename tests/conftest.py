@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -64,6 +65,19 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         missing("the folder of real data sets", "set BQ_MONITOR_SHARED_DATA to it")
     return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tests run side by side, over small data: a database has one thread where its test does not say otherwise."""
+    connect = duckdb.connect
+
+    def connect_to_one(*place: Any, config: dict[str, Any] | None = None, **options: Any) -> duckdb.DuckDBPyConnection:
+        return connect(*place, config={"threads": 1, **(config or {})}, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duckdb, "connect", connect_to_one)
+        yield
 
 
 _setup_statements = setup.setup_statements
