@@ -24,8 +24,8 @@ from tests.crash.on_bigquery import KILLS, REQUEST_FAULTS, STATEMENT_FAULTS
 from tests.crash.scenarios import FEATURES, named, of
 
 FIRST = "first"
-EVERY = 8
-"""On DuckDB a scenario is killed after every eighth statement that writes, each one from another on."""
+EVERY = 4
+"""On DuckDB a scenario is killed after every fourth statement that writes, each one from another on."""
 _ONLY = 1000
 _VERDICTS_ALONE = 5
 """Of a commit in pieces: after that of the counts (three statements) and that of the verdicts, before the others."""
@@ -66,8 +66,7 @@ def known() -> set[str]:
 
 @pytest.mark.parametrize("name", ON_BIGQUERY)
 def test_bigquery(name: str, record: Record) -> None:
-    """Killed at each request that changes something (of the later scenarios: each of a new sort, and every second of the others), and met
-    by a fault at each sort of request, a run is made good as it should be."""
+    """Killed at each request that changes something, and met by a fault at each sort of request, a run is made good as it should be."""
     others: set[str] = set() if name == FIRST else known()
     with on_bigquery.bench(named(name)) as bench:
         cases = bench.sample(others, 5 * ON_BIGQUERY.index(name))

@@ -279,6 +279,21 @@ def test_times_come_back_aware(tmp_path: Path) -> None:
     assert row["at"].isoformat() == "2026-01-01T00:00:00+00:00"
 
 
+def test_new_terms_end_the_watch_of_the_old_ones(warehouse: DuckDBWarehouse) -> None:
+    """A statement under a later deadline is not interrupted at the earlier one; nor is anything once the warehouse is closed."""
+    watches = []
+    for seconds in (30.0, 60.0):
+        warehouse.begin(Terms(seconds))
+        warehouse.query(Statement("t", "SELECT 1 AS a"))
+        watches.append(warehouse._watch)
+    assert watches[0] is not None
+    assert watches[1] is not None
+    assert watches[0].finished.is_set()
+    assert not watches[1].finished.is_set()
+    warehouse.close()
+    assert watches[1].finished.is_set()
+
+
 def test_a_statement_is_stopped_at_the_deadline(warehouse: DuckDBWarehouse) -> None:
     """What would take hours ends when the run's time is over, and the connection goes on under new terms."""
     warehouse.begin(Terms(0.3))

@@ -203,11 +203,8 @@ class Bench:
         ]
 
     def sample(self, known: Set[str], start: int) -> list[Case]:
-        """A kill at each request that changes something, of `known` sorts at every second; a fault at each request and statement that is
-        of no known sort: kinds in turn.
-        """
-        keyed = [(i, text) for i, text in enumerate(self.texts["request"], 1) if is_keyed(text)]
-        changing = [(i, text) for n, (i, text) in enumerate(keyed) if n % 2 == start % 2 or sort(text) not in known]
+        """A kill at each request that changes something; a fault at each request and statement that is of no `known` sort: kinds in turn."""
+        changing = [(i, text) for i, text in enumerate(self.texts["request"], 1) if is_keyed(text)]
         changing += [(i, text) for i, text in self._unlike("request", set()) if is_staging(text)]
         kinds = itertools.cycle(KILLS[1:])
         kills = [self._case(next(kinds) if is_keyed(text) else KILLS[1], "request", i, text) for i, text in changing]

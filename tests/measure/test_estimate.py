@@ -100,9 +100,9 @@ def test_concept_drift_does_not_show(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("centre", [0.0, 0.8])
 def test_the_interval_covers_what_came_true(rng: np.random.Generator, centre: float) -> None:
-    """Of 100 windows, bounds of 5 % in all miss at most 10 %; those of the accuracy miss some: they are no wider than need be."""
+    """Of 200 windows, bounds of 5 % in all miss at most 10 %; those of the accuracy miss some: they are no wider than need be."""
     missed = dict.fromkeys(["accuracy", "precision", "recall", "f1", "roc_auc"], 0)
-    for _ in range(100):
+    for _ in range(200):
         training, window = draw(rng, 1000), draw(rng, 500, centre)
         edges = edges_of(training.score)
         found = estimated(training.counted(edges), window.counted(edges, with_outcome=False))
@@ -110,7 +110,7 @@ def test_the_interval_covers_what_came_true(rng: np.random.Generator, centre: fl
             lower, upper = found[name].bounds(0.025)
             assert lower is not None and upper is not None
             missed[name] += not lower <= realised <= upper
-    assert max(missed.values()) <= 10
+    assert max(missed.values()) <= 20
     assert missed["accuracy"] >= 1
 
 
