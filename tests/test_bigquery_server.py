@@ -352,6 +352,17 @@ def test_an_answer_that_is_lost_does_not_write_twice(captured: Lab, fault: str) 
     assert len(set(commits)) == 1
 
 
+def test_a_job_that_fails_while_it_is_waited_for_is_tried_anew(lab: Lab) -> None:
+    """The error of a job comes as the error of the request for its rows; asking again would bring it again, until the deadline."""
+    lab.server.faults.add("statement INSERT", "slow 0.6")  # the client waits for its rows by then
+    lab.server.faults.add("statement INSERT", "fail")
+    lab.warehouse.execute(INSERT, key="k")
+    assert lab.count("runs") == 1
+    failed, _ = sorted({item.job_id for item in lab.server.queries("INSERT")})
+    asked = [item for item in lab.server.log if item.method == "jobs.getQueryResults" and failed in item.path]
+    assert len(asked) == 1
+
+
 def test_two_at_once_with_one_key_write_once(lab: Lab) -> None:
     """The second gets 409, waits for the job of the first, and writes nothing itself."""
     lab.server.faults.add("statement INSERT", "slow 0.6")

@@ -177,7 +177,19 @@ class Jobs:
         options = {"timeout": self.remaining(step), "retry": self.retry(step)}
         if job.job_type == "load":
             return job.result(**options)
+        options["retry"] = self._retry_of(step, job)
         return job.result(**options, job_retry=None, page_size=ROWS_PER_PAGE)
+
+    def _retry_of(self, step: str, job: Any) -> Any:
+        """How a request for rows is repeated: not once the job has failed, whose error is the answer to every further request."""
+
+        def is_of_the_request(error: Exception) -> bool:
+            if refusal_of(error, step).cause is not Cause.TRANSIENT:
+                return False
+            job.reload(retry=self.retry(step), timeout=REQUEST_SECONDS)
+            return job.error_result is None
+
+        return self.retry(step).with_predicate(is_of_the_request)
 
     def _refusal(self, step: str, error: BaseException, job: Any | None) -> Refusal:
         """What an exception of the client means; at the deadline the job is cancelled and the run is over."""
