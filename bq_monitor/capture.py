@@ -21,15 +21,15 @@ from bq_monitor.scan import Counted, Scan, digest, histogram_from_row
 from bq_monitor.sections import Feature
 from bq_monitor.warehouse import open_warehouse
 from bq_monitor.warehouse.base import Dialect, Relation, Row, Statement, Terms, Warehouse
-from bq_monitor.warehouse.fragments import ALLOWED, LABELS, NUMBERS, TIMES
+from bq_monitor.warehouse.fragments import ALLOWED, LABELS, NUMBERS, TIMES, value
 from bq_monitor.warehouse.identifiers import is_file, quote_column
-from bq_monitor.warehouse.render import render
+from bq_monitor.warehouse.render import render, translate
 from bq_monitor.warehouse.setup import create_missing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_SAMPLE_ROWS = 200_000
+MAX_SAMPLE_ROWS = 100_000
 """Kinds and edges come from about so many rows on DuckDB (a seeded sample beyond); counts are of every row."""
 Unfit = Literal["refuse", "exclude", "insist"]
 _KIND_OF_TYPE: dict[str, Kind] = {
@@ -227,9 +227,18 @@ def profile_statement(sample: Relation, names: Sequence[str], dialect: Dialect) 
     """The statement that answers what kind of values columns hold."""
     context = []
     for i, name in enumerate(names):
-        sql, column_type = f"t.{quote_column(name, 'bigquery')}", sample.columns[name]
-        number = f"CAST({sql} AS FLOAT64)" if column_type in NUMBERS else None
-        context.append({"position": i, "sql": sql, "number": number, "text": column_type == "STRING"})
+        sql, column_type = f"t.{quote_column(name, dialect)}", sample.columns[name]
+        number = (
+            value("numeric", f"t.{quote_column(name, 'bigquery')}", column_type) if column_type in NUMBERS else None
+        )
+        context.append(
+            {
+                "position": i,
+                "sql": sql,
+                "number": number and translate(number, dialect),
+                "text": column_type == "STRING",
+            }
+        )
     return Statement("reference/profile", render("reference/profile", dialect, columns=context, source=sample.sql))
 
 

@@ -94,7 +94,12 @@ def quantiles_statement(sample: Relation, batch: Sequence[Planned], dialect: Dia
 def labels_statement(relation: Relation, batch: Sequence[Planned], salt: str, dialect: Dialect) -> Statement:
     """The statement that answers the labels of categorical features, most frequent first."""
     context = [
-        {"position": i, "value": item.sql, "top_k": item.feature.top_k, "min_rows": item.min_label_rows}
+        {
+            "position": i,
+            "value": translate(item.sql, dialect),
+            "top_k": item.feature.top_k,
+            "min_rows": item.min_label_rows,
+        }
         for i, item in enumerate(batch)
     ]
     params = {

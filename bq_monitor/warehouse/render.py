@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from bq_monitor.resources import resource
 from bq_monitor.warehouse.base import Dialect
-from bq_monitor.warehouse.identifiers import DOT
+from bq_monitor.warehouse.fragments import IN_DUCKDB
+from bq_monitor.warehouse.identifiers import DOT, quote_column
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+_COLUMN = re.compile(r"t\.`([^`]+)`")
 
 
 @lru_cache(maxsize=1)
@@ -36,7 +40,18 @@ def render(template: str, dialect: Dialect, /, **context: Any) -> str:
 
 def translate(expression: str, dialect: Dialect) -> str:
     """A GoogleSQL scalar expression in the warehouse's dialect."""
-    return expression if dialect == "bigquery" else _to_duckdb(f"SELECT {expression}").removeprefix("SELECT ")
+    if dialect == "bigquery":
+        return expression
+    return _known(expression) or _to_duckdb(f"SELECT {expression}").removeprefix("SELECT ")
+
+
+def _known(expression: str) -> str | None:
+    """A piece of `fragments` over one column, which needs no parser."""
+    column = _COLUMN.search(expression)
+    shape = IN_DUCKDB.get(_COLUMN.sub("{0}", expression, count=1)) if column else None
+    if column is None or shape is None:
+        return None
+    return shape.replace("{0}", f"t.{quote_column(column[1].replace(DOT, '.'), 'duckdb')}")
 
 
 @lru_cache(maxsize=1)

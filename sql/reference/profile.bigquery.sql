@@ -12,7 +12,7 @@ SELECT
   MAX({{ c.number }}) AS high_{{ c.position }},
 {% endif %}
 {% if c.text %}
-  COUNTIF({{ c.sql }} LIKE '____-__-__%' AND SAFE_CAST(SUBSTR({{ c.sql }}, 1, 10) AS DATE) IS NOT NULL) AS dates_{{ c.position }},
+  COUNT(CASE WHEN {{ c.sql }} LIKE '____-__-__%' THEN SAFE_CAST(SUBSTR({{ c.sql }}, 1, 10) AS DATE) END) AS dates_{{ c.position }},
 {% endif %}
   {{ c.position }} AS position_{{ c.position }}{{ "," if not loop.last }}
 {% endfor %}
