@@ -136,7 +136,8 @@ def _command(options: argparse.Namespace, side: str, files: Sequence[Path]) -> l
 
 
 def _judge(options: argparse.Namespace, measured: Sequence[Measured]) -> int:
-    judged = list(targets(measured, PEERS, options.reference_rows))
+    of_tables = [name for name, peer in PEERS.items() if peer.takes_tables]
+    judged = list(targets(measured, of_tables, options.reference_rows))
     print(f"{N_COLUMNS} columns, reference of {options.reference_rows:,} rows; median of {options.repeats} processes; "
           f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors\n")  # fmt: skip
     for target in judged:

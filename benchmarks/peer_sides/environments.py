@@ -12,11 +12,17 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Peer:
-    """A tool: its title in the table, the script that asks it, what pip installs for it."""
+    """A tool: its title in the table, the script that asks it, what pip installs for it.
+
+    Args:
+        takes_tables: whether it compares a table as it is. A library of tests over arrays does not: kinds, encodings, NULL and the
+            loop over the columns are then the script's work.
+    """
 
     title: str
     script: str
     requirements: tuple[str, ...]
+    takes_tables: bool = True
 
 
 _DATA = ("numpy==2.4.6", "pandas==2.3.3", "pyarrow==26.0.1", "scipy==1.17.1")
@@ -29,12 +35,14 @@ PEERS: Mapping[str, Peer] = {
         "frouros 0.9.0",
         "with_frouros.py",
         ("frouros==0.9.0", "numpy==2.1.3", "pandas==3.1.1", "pyarrow==26.0.1", "scipy==1.14.1"),
+        takes_tables=False,
     ),
     # alibi-detect needs numpy 1, which newer versions of pyarrow cannot be imported with
     "alibi-detect": Peer(
         "alibi-detect 0.13.0",
         "with_alibi_detect.py",
         ("alibi-detect==0.13.0", "numpy==1.26.4", "pandas==2.3.3", "pyarrow==18.1.0", "scipy==1.17.1"),
+        takes_tables=False,
     ),
 }
 

@@ -44,7 +44,7 @@ class Target:
 
 
 def targets(measured: Iterable[Measured], peers: Iterable[str], reference_rows: int) -> Iterator[Target]:
-    """The targets at a million rows against a reference of as many, and those of growth."""
+    """The targets at a million rows against a reference of as many, and those of growth; `peers`: those that compare whole tables."""
     lines = {(line.side, line.rows): line for line in measured if line.why_not is None}
     judged = lines if reference_rows == JUDGED_ROWS else {}
     own, evidently = (judged.get((side, JUDGED_ROWS)) for side in ("bq-monitor", "evidently"))
@@ -52,9 +52,7 @@ def targets(measured: Iterable[Measured], peers: Iterable[str], reference_rows: 
     full = [line for name in peers if (line := judged.get((name, JUDGED_ROWS))) and line.is_full]
     fastest = min(full, key=lambda line: line.seconds, default=None)
     yield Target("seconds of Evidently / of bq-monitor", _ratio(evidently, own, "seconds"), at_least=20)
-    what = (
-        f"seconds of the fastest peer that judges all columns{f' ({fastest.title})' if fastest else ''} / of bq-monitor"
-    )
+    what = f"seconds of the fastest peer of whole tables{f' ({fastest.title})' if fastest else ''} / of bq-monitor"
     yield Target(what, _ratio(fastest, own, "seconds"), at_least=5)
     bound = START_SECONDS + 3 * (counted.scan if counted else 0)
     what = "seconds of bq-monitor; 3 times the statements of the histogram scan + 1.5"
