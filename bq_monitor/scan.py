@@ -23,6 +23,10 @@ from bq_monitor.warehouse.render import render, translate
 MAX_FEATURES_PER_STATEMENT = 40
 """The widest request stays below BigQuery's 10 MB, with room for long names: docs/statements.md."""
 MAX_CODES_PER_STATEMENT = 60_000
+MAX_CELLS = 128
+"""DuckDB counts dimensions of segments together up to so many combinations of their groups: of more, the counters outgrow the caches."""
+MAX_CELLS_OF_A_COUNT = 4096
+"""... and of combinations times granules: each is held in memory for every feature."""
 HASH_CHARACTERS = 16
 _FEATURES_TYPE = "ARRAY<STRUCT<position INT64, feature STRING, fallback INT64>>"
 _CODES_TYPE = "ARRAY<STRUCT<position INT64, hash STRING, bucket INT64>>"
@@ -72,6 +76,11 @@ class TimeRange:
     granule: Granule
     zone: ZoneInfo
 
+    @property
+    def n_granules(self) -> float:
+        """About how many granules lie in the stretch; at least one."""
+        return max((self.end - self.start) / timedelta(**{f"{self.granule}s": 1}), 1)
+
     def context(self, dialect: Dialect) -> dict[str, Any]:
         offset = self.start.astimezone(self.zone).utcoffset() or timedelta()
         return {
@@ -85,6 +94,29 @@ class TimeRange:
             "end": Param("TIMESTAMP", self.end),
             "timezone": Param("STRING", self.zone.key),
         }
+
+
+@dataclass(frozen=True)
+class SegmentKey(Clause):
+    """The segment of each row in one dimension: GoogleSQL of a STRING that is never NULL.
+
+    Args:
+        key: GoogleSQL of the row's own group, listed or not.
+        given: the same where every part of it is given, else NULL.
+        listed: name of the parameter that holds the groups which are segments of their own.
+        other: name of the parameter that holds the segment of all other groups.
+        n_groups: how many segments there can be.
+    """
+
+    key: str = ""
+    given: str = ""
+    listed: str = ""
+    other: str = ""
+    n_groups: int = 1
+
+    def context(self, dialect: Dialect) -> dict[str, str]:
+        texts = {name: translate(getattr(self, name), dialect) for name in ("sql", "key", "given")}
+        return {**texts, "listed": self.listed, "other": self.other}
 
 
 @dataclass(frozen=True)
@@ -140,7 +172,7 @@ class Scan:
     model_version: str = ""
     into: str | None = None
     keys: Mapping[str, Param] = field(default_factory=dict)
-    segments: tuple[Clause, ...] = ()
+    segments: tuple[SegmentKey, ...] = ()
     cells: Cells | None = None
     labels: Labels | None = None
 
@@ -164,12 +196,27 @@ class Scan:
         }  # fmt: skip
         sql = render(
             "scan/histograms", dialect, features=context, into=self.into, p="@" if dialect == "bigquery" else "$",
-            segments=[translate(clause.sql, dialect) for clause in self.segments], cells=cells, **self._log(dialect, self.labels),
+            segments=[item.context(dialect) for item in self.segments],
+            bundles=self._bundles(), cells=cells,
+            **self._log(dialect, self.labels),
         )  # fmt: skip
         params = {"salt": Param("STRING", self.salt)} | _bucket_params(features, self.salt, dialect)
         params |= {name: param for clause in self.segments for name, param in clause.params.items()}
         params |= self.cells.params if self.cells else {}
         return Statement("scan/histograms", sql, _used(sql, params | self._params | dict(self.keys), dialect))
+
+    def _bundles(self) -> list[list[int]]:
+        """The dimensions of segments that DuckDB counts together, by position; the first bundle, of the fewest groups, makes `all`."""
+        most = min(MAX_CELLS, MAX_CELLS_OF_A_COUNT / (self.time.n_granules if self.time else 1))
+        bundles: list[tuple[int, list[int]]] = []
+        for position in sorted(range(len(self.segments)), key=lambda i: -self.segments[i].n_groups):
+            n = self.segments[position].n_groups
+            fits = next((i for i, (cells, _) in enumerate(bundles) if cells * n <= most), None)
+            if fits is None:
+                bundles.append((n, [position]))
+            else:
+                bundles[fits] = (bundles[fits][0] * n, [*bundles[fits][1], position])
+        return [positions for _, positions in sorted(bundles)]
 
     def arrivals(
         self, outcome: Clause, labels: Labels | None, time: TimeRange | None, id_column: str | None, dialect: Dialect

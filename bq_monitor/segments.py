@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bq_monitor.config import MonitorConfig
 from bq_monitor.errors import InputError
+from bq_monitor.scan import SegmentKey
 from bq_monitor.warehouse.base import Clause, Dialect, Param, Relation, Statement
 from bq_monitor.warehouse.expressions import Expression
 from bq_monitor.warehouse.fragments import LABELS, value
@@ -49,16 +50,29 @@ def dimensions(config: MonitorConfig) -> tuple[Dimension, ...]:
 
 def key(dimension: Dimension, position: int, relation: Relation) -> Clause:
     """The key of each row over the alias `t`, never NULL: `region=EU & channel IS NULL`."""
-    pieces, params = [], {}
-    for i, part in enumerate(dimension.parts):
-        text = _text(part, dimension, relation)
-        name = f"part_{position}_{i}"
-        params[name] = Param("STRING", part if i == 0 else f" & {part}")
-        pieces.append(f"@{name}, CASE WHEN {text} IS NULL THEN ' IS NULL' ELSE CONCAT('=', {text}) END")
-    return Clause(f"CONCAT({', '.join(pieces)})", params)
+    pieces = [
+        f"@{name}, COALESCE(CONCAT('=', {text}), ' IS NULL')" for name, text in _parts(dimension, position, relation)
+    ]
+    return Clause(f"CONCAT({', '.join(pieces)})", _part_params(dimension, position))
 
 
-def listed_key(dimension: Dimension, position: int, relation: Relation, listed: Sequence[str]) -> Clause:
+def _given_key(dimension: Dimension, position: int, relation: Relation) -> str:
+    """The same, NULL where a part is: DuckDB works it out once for each different value, not for each row."""
+    pieces = [f"@{name}, '=', {text}" for name, text in _parts(dimension, position, relation)]
+    return f"CONCAT({', '.join(pieces)})"
+
+
+def _parts(dimension: Dimension, position: int, relation: Relation) -> list[tuple[str, str]]:
+    """For each part the parameter that names it, and GoogleSQL of its value as text."""
+    return [(f"part_{position}_{i}", _text(part, dimension, relation)) for i, part in enumerate(dimension.parts)]
+
+
+def _part_params(dimension: Dimension, position: int) -> dict[str, Param]:
+    said = [part if i == 0 else f" & {part}" for i, part in enumerate(dimension.parts)]
+    return {f"part_{position}_{i}": Param("STRING", text) for i, text in enumerate(said)}
+
+
+def listed_key(dimension: Dimension, position: int, relation: Relation, listed: Sequence[str]) -> SegmentKey:
     """The same, where keys that are not listed are one: those of groups too small, too many or new."""
     whole = key(dimension, position, relation)
     names = {f"segment_{position}_{i}": Param("STRING", text) for i, text in enumerate(listed)}
@@ -69,10 +83,13 @@ def listed_key(dimension: Dimension, position: int, relation: Relation, listed: 
         if names
         else f"@segment_{position}"
     )
-    return Clause(sql, {**whole.params, **names, **other})
+    whole_list = {f"listed_{position}": Param("ARRAY<STRING>", list(listed))}
+    params = {**whole.params, **names, **other, **whole_list}
+    given = _given_key(dimension, position, relation)
+    return SegmentKey(sql, params, whole.sql, given, f"listed_{position}", f"segment_{position}", len(names) + 1)
 
 
-def keys(config: MonitorConfig, relation: Relation, listed: Sequence[str]) -> tuple[Clause, ...]:
+def keys(config: MonitorConfig, relation: Relation, listed: Sequence[str]) -> tuple[SegmentKey, ...]:
     """The key of each dimension; `listed` are all segments that the reference has. One whose columns the log lacks has no rows."""
     found = []
     for position, dimension in enumerate(dimensions(config)):

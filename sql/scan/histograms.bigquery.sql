@@ -41,7 +41,7 @@ WITH entries AS (
 {% endfor %}
   ]) AS s
 {% if segments %}
-  CROSS JOIN UNNEST(['all', {{ segments | join(", ") }}]) AS segment
+  CROSS JOIN UNNEST(['all', {{ segments | map(attribute="sql") | join(", ") }}]) AS segment
 {% endif %}
 {% include "scan/where.bigquery.jinja" %}
 ),

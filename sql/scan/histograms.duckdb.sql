@@ -2,7 +2,7 @@
 -- Shape: DuckDB's native HISTOGRAM counts the bits of each DOUBLE, read as an integer, into bins that warehouse/bins.py makes of
 --   the buckets; NaN and the infinities have bins of their own. That is exact, and much faster than bins of DOUBLEs.
 -- Grain: one row per (granule, segment, [outcome, predicted,] feature); granule is NULL where there is no time column. A row
---   counts in the segment 'all' and once in each dimension of segments (grouping sets).
+--   counts in the segment 'all' and once in each dimension of segments: dimensions of few groups are counted together, and summed up.
 -- Reads: the log, only its monitored columns; the labels where outcomes are asked for. Partition filter: $start, $end on the time
 --   column; $start, $known_at on the labels' time.
 -- Moments are those of v_N, the values within 1e150 (the squares of others overflow; to DuckDB NaN is above all); VAR_POP does not
@@ -14,25 +14,35 @@
 {% set texts = features | rejectattr("numeric") | list %}
 {% set cell = ", outcome, predicted" if cells else "" %}
 {% set keys = "granule" ~ cell %}
-{% macro segment() -%}
-CASE {% for _ in segments %}WHEN GROUPING(g_{{ loop.index0 }}) = 0 THEN g_{{ loop.index0 }} {% endfor %}ELSE 'all' END
+{% set single = bundles | sum(start=[]) | batch(1) | list %}
+{% macro listed(key) -%}
+CAST(${{ key.listed }} AS VARCHAR[])
 {%- endmacro %}
-{% macro sets(more) -%}
-({{ keys }}{{ more }}){% for _ in segments %}, ({{ keys }}, g_{{ loop.index0 }}{{ more }}){% endfor %}
+{% macro group(key) -%}
+COALESCE(LIST_POSITION({{ listed(key) }}, {{ key.given }}), CASE WHEN {{ key.given }} IS NULL THEN LIST_POSITION({{ listed(key) }}, {{ key.key }}) END, 0)::USMALLINT
+{%- endmacro %}
+{% macro names(sets) -%}
+{%- if not sets %}['all']{% else -%}
+CASE {% for set in sets %}WHEN GROUPING(g_{{ set[0] }}) = 0 THEN [{{ "'all', " if loop.first }}{% for i in set -%}
+COALESCE({{ listed(segments[i]) }}[g_{{ i }}], ${{ segments[i].other }}){{ ", " if not loop.last }}{% endfor %}] {% endfor %}END
+{%- endif %}
+{%- endmacro %}
+{% macro groups(sets, more="") -%}
+{% for set in sets or [[]] %}({{ keys }}{% for i in set %}, g_{{ i }}{% endfor %}{{ more }}){{ ", " if not loop.last }}{% endfor %}
 {%- endmacro %}
 {% include "scan/into.jinja" %}
 WITH log AS NOT MATERIALIZED (
   SELECT
     {{ clock.granule(time) if time else "CAST(NULL AS TIMESTAMP)" }} AS granule{{ "," if features or segments or cells }}
 {% for key in segments %}
-    {{ key }} AS g_{{ loop.index0 }}{{ "," if features or cells or not loop.last }}
+    {{ group(key) }} AS g_{{ loop.index0 }}{{ "," if features or cells or not loop.last }}
 {% endfor %}
 {% if cells %}
     {{ cells.outcome }} AS outcome,
     {{ cells.predicted }} AS predicted{{ "," if features }}
 {% endif %}
 {% for f in numbers %}
-    CAST({{ f.value }} AS DOUBLE) AS x_{{ f.position }},
+    CAST(CAST(CAST({{ f.value }} AS DOUBLE) AS BIT) AS BIGINT) AS x_{{ f.position }},
     {{ "CASE WHEN ABS(" ~ f.value ~ ") <= 1e150 THEN " ~ f.value ~ " END" if f.float else f.value }} AS v_{{ f.position }}{{ "," if texts or not loop.last }}
 {% endfor %}
 {% for f in texts %}
@@ -44,16 +54,16 @@ WITH log AS NOT MATERIALIZED (
 {% endif %}
 {% include "scan/where.duckdb.jinja" %}
 ),
-number_sums AS (
+number_cells AS (
 {% if numbers %}
   SELECT
     {{ keys }},
-    {{ segment() if segments else "'all'" }} AS segment,
+    {{ names(bundles) }} AS segments,
     UNNEST([
 {% for f in numbers %}
       {
         'position': {{ f.position }},
-        'counts': LIST_PREPEND(COUNT(*) - COUNT(x_{{ f.position }}), MAP_VALUES(HISTOGRAM(CAST(CAST(x_{{ f.position }} AS BIT) AS BIGINT), $ends_{{ f.position }}))),
+        'counts': LIST_PREPEND(COUNT(*) - COUNT(x_{{ f.position }}), MAP_VALUES(HISTOGRAM(x_{{ f.position }}, $ends_{{ f.position }}))),
         'bins': $bins_{{ f.position }},
         'n_moderate': COUNT(v_{{ f.position }}),
         'sum': SUM(v_{{ f.position }}),
@@ -62,79 +72,84 @@ number_sums AS (
         'high': MAX(v_{{ f.position }})
       }{{ "," if not loop.last }}
 {% endfor %}
-    ]) AS s
+    ], recursive := true)
   FROM log
-  GROUP BY {{ "GROUPING SETS (" ~ sets("") ~ ")" if segments else keys }}
+  GROUP BY GROUPING SETS ({{ groups(bundles) }})
 {% else %}
-  SELECT CAST(NULL AS TIMESTAMP) AS granule, {{ "NULL AS outcome, NULL AS predicted, " if cells }}'all' AS segment, {'position': 0, 'counts': [0::BIGINT], 'bins': [{'bucket': 0::BIGINT, 'bins': [1::BIGINT]}],
-    'n_moderate': 0::BIGINT, 'sum': 0.0, 'variance': 0.0, 'low': 0.0, 'high': 0.0} AS s
+  SELECT CAST(NULL AS TIMESTAMP) AS granule, {{ "NULL AS outcome, NULL AS predicted, " if cells }}['all'] AS segments, 0 AS position, [0::BIGINT] AS counts,
+    [{'bucket': 0::BIGINT, 'bins': [1::BIGINT]}] AS bins, 0::BIGINT AS n_moderate, 0.0 AS sum, 0.0 AS variance, 0.0 AS low, 0.0 AS high
   WHERE FALSE
 {% endif %}
 ),
-number_counts AS (
+number_parts AS (
   SELECT
-    {{ keys }},
-    segment,
-    s,
-    [{'bucket': b.bucket, 'n': LIST_SUM(LIST_SELECT(s.counts, b.bins))::BIGINT} FOR b IN s.bins] AS buckets
-  FROM number_sums
+    * EXCLUDE (segments, counts, bins),
+    UNNEST(segments) AS segment,
+    [{'bucket': b.bucket, 'n': LIST_SUM(LIST_SELECT(counts, b.bins))::BIGINT} FOR b IN bins] AS buckets
+  FROM number_cells
 ),
-number_rows AS (
+moments AS (
   SELECT
     {{ keys }},
     segment,
-    s.position AS position,
-    LIST_SUM([b.n FOR b IN buckets])::BIGINT AS n_rows,
-    s.counts[1]::BIGINT AS n_null,
-    COALESCE(LIST_SUM([b.n FOR b IN buckets IF b.bucket >= 0]), 0)::BIGINT AS n_finite,
-    CASE WHEN s.n_moderate = n_finite THEN s.sum / s.n_moderate END AS mean,
-    CASE WHEN s.n_moderate = n_finite THEN s.variance * s.n_moderate END AS second_moment,
-    s.low AS low,
-    s.high AS high,
-    LIST_FILTER(buckets, LAMBDA b : b.n > 0) AS buckets
-  FROM number_counts
+    position,
+    SUM(n_moderate)::BIGINT AS n_moderate,
+    ANY_VALUE(mean) AS mean,
+    SUM(n_moderate * (variance + POW(sum / n_moderate - mean, 2))) AS second_moment,
+    MIN(low) AS low,
+    MAX(high) AS high
+  FROM (
+    SELECT *, SUM(sum) OVER whole / SUM(n_moderate) OVER whole AS mean
+    FROM number_parts
+    WINDOW whole AS (PARTITION BY {{ keys }}, segment, position)
+  )
+  GROUP BY ALL
 ),
 label_cells AS (
 {% if texts %}
   SELECT
     {{ keys }},
-    {{ segment() if segments else "'all'" }} AS segment,
+    {{ names(single) }} AS segments,
     CASE {% for f in texts %}WHEN GROUPING(c_{{ f.position }}) = 0 THEN {{ f.position }} {% endfor %}END AS position,
     CASE {% for f in texts %}WHEN GROUPING(c_{{ f.position }}) = 0 THEN c_{{ f.position }} {% endfor %}END AS label,
     COUNT(*) AS n
   FROM log
-  GROUP BY GROUPING SETS ({% for f in texts %}{{ sets(", c_" ~ f.position) }}{{ ", " if not loop.last }}{% endfor %})
+  GROUP BY GROUPING SETS ({% for f in texts %}{{ groups(single, ", c_" ~ f.position) }}{{ ", " if not loop.last }}{% endfor %})
 {% else %}
-  SELECT CAST(NULL AS TIMESTAMP) AS granule, {{ "NULL AS outcome, NULL AS predicted, " if cells }}'all' AS segment, 0 AS position, '' AS label, 0::BIGINT AS n WHERE FALSE
+  SELECT CAST(NULL AS TIMESTAMP) AS granule, {{ "NULL AS outcome, NULL AS predicted, " if cells }}['all'] AS segments, 0 AS position, '' AS label, 0::BIGINT AS n WHERE FALSE
 {% endif %}
 ),
-label_counts AS (
+bucket_counts AS (
+  SELECT {{ keys }}, segment, position, b.bucket AS bucket, b.n AS n
+  FROM (SELECT {{ keys }}, segment, position, UNNEST(buckets) AS b FROM number_parts)
+  WHERE b.n > 0
+  UNION ALL
   SELECT
     {{ keys }},
-    segment,
+    UNNEST(c.segments) AS segment,
     c.position,
     CASE WHEN c.label IS NULL THEN -1 ELSE COALESCE(k.bucket, f.fallback) END AS bucket,
-    SUM(c.n)::BIGINT AS n
+    c.n AS n
   FROM label_cells AS c
   JOIN (SELECT UNNEST($features, recursive := true)) AS f ON f.position = c.position
   LEFT JOIN (SELECT UNNEST(CAST($codes AS STRUCT(position BIGINT, hash VARCHAR, bucket BIGINT)[]), recursive := true)) AS k
     ON k.position = c.position AND k.hash = SUBSTRING(MD5($salt || c.label), 1, 16)
+),
+summed AS (
+  SELECT {{ keys }}, segment, position, bucket, SUM(n)::BIGINT AS n
+  FROM bucket_counts
   GROUP BY ALL
 ),
-label_rows AS (
+histograms AS (
   SELECT
     {{ keys }},
     segment,
     position,
     SUM(n)::BIGINT AS n_rows,
     COALESCE(SUM(n) FILTER (WHERE bucket = -1), 0)::BIGINT AS n_null,
-    0::BIGINT AS n_finite,
-    NULL::DOUBLE AS mean,
-    NULL::DOUBLE AS second_moment,
-    NULL::DOUBLE AS low,
-    NULL::DOUBLE AS high,
+    COALESCE(SUM(n) FILTER (WHERE bucket >= 0), 0)::BIGINT AS n_known,
     ARRAY_AGG({'bucket': bucket::BIGINT, 'n': n} ORDER BY bucket) AS buckets
-  FROM label_counts
+  FROM summed
   GROUP BY {{ keys }}, segment, position
 )
 SELECT
@@ -148,14 +163,19 @@ SELECT
   f.feature AS feature,
   m.n_rows AS n_rows,
   m.n_null AS n_null,
-  m.n_finite AS n_finite,
-  m.mean AS mean,
-  m.second_moment AS second_moment,
-  m.low AS min,
-  m.high AS max,
+  CASE WHEN s.position IS NULL THEN 0 ELSE m.n_known END::BIGINT AS n_finite,
+  CASE WHEN s.n_moderate = m.n_known THEN s.mean END AS mean,
+  CASE WHEN s.n_moderate = m.n_known THEN s.second_moment END AS second_moment,
+  s.low AS min,
+  s.high AS max,
   m.buckets AS buckets
-FROM (SELECT * FROM number_rows UNION ALL SELECT * FROM label_rows) AS m
+FROM histograms AS m
 JOIN (SELECT UNNEST($features, recursive := true)) AS f ON f.position = m.position
+LEFT JOIN moments AS s
+  ON s.position = m.position AND s.segment = m.segment AND s.granule IS NOT DISTINCT FROM m.granule
+{% if cells %}
+    AND s.outcome IS NOT DISTINCT FROM m.outcome AND s.predicted IS NOT DISTINCT FROM m.predicted
+{% endif %}
 {% if not into %}
 ORDER BY granule, segment{{ ", outcome NULLS FIRST, predicted NULLS FIRST" if cells }}, feature
 {% endif %}
