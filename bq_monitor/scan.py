@@ -27,6 +27,8 @@ MAX_CELLS = 128
 """DuckDB counts dimensions of segments together up to so many combinations of their groups: of more, the counters outgrow the caches."""
 MAX_CELLS_OF_A_COUNT = 4096
 """... and of combinations times granules: each is held in memory for every feature."""
+CELLS_IN_CACHE, MIN_NUMBERS_PER_PASS = 640, 6
+"""So many cells times numbers are counted in one pass, and at least so many numbers: see `benchmarks/scan.py`."""
 HASH_CHARACTERS = 16
 _FEATURES_TYPE = "ARRAY<STRUCT<position INT64, feature STRING, fallback INT64>>"
 _CODES_TYPE = "ARRAY<STRUCT<position INT64, hash STRING, bucket INT64>>"
@@ -194,10 +196,11 @@ class Scan:
         cells = self.cells and {
             "outcome": translate(self.cells.outcome, dialect), "predicted": translate(self.cells.predicted, dialect)
         }  # fmt: skip
+        bundles, per_pass = self._bundles()
         sql = render(
             "scan/histograms", dialect, features=context, into=self.into, p="@" if dialect == "bigquery" else "$",
             segments=[item.context(dialect) for item in self.segments],
-            bundles=self._bundles(), cells=cells,
+            bundles=bundles, per_pass=per_pass, cells=cells,
             **self._log(dialect, self.labels),
         )  # fmt: skip
         params = {"salt": Param("STRING", self.salt)} | _bucket_params(features, self.salt, dialect)
@@ -205,8 +208,11 @@ class Scan:
         params |= self.cells.params if self.cells else {}
         return Statement("scan/histograms", sql, _used(sql, params | self._params | dict(self.keys), dialect))
 
-    def _bundles(self) -> list[list[int]]:
-        """The dimensions of segments that DuckDB counts together, by position; the first bundle, of the fewest groups, makes `all`."""
+    def _bundles(self) -> tuple[list[list[int]], int]:
+        """The dimensions of segments that DuckDB counts together, by position, and how many numbers it counts in one pass.
+
+        The first bundle has the fewest groups; it makes the segment `all` too.
+        """
         most = min(MAX_CELLS, MAX_CELLS_OF_A_COUNT / (self.time.n_granules if self.time else 1))
         bundles: list[tuple[int, list[int]]] = []
         for position in sorted(range(len(self.segments)), key=lambda i: -self.segments[i].n_groups):
@@ -216,7 +222,9 @@ class Scan:
                 bundles.append((n, [position]))
             else:
                 bundles[fits] = (bundles[fits][0] * n, [*bundles[fits][1], position])
-        return [positions for _, positions in sorted(bundles)]
+        bundles.sort()
+        largest = bundles[-1][0] if bundles and not self.labels else 1  # a join to labels is made once
+        return [positions for _, positions in bundles], max(CELLS_IN_CACHE // largest, MIN_NUMBERS_PER_PASS)
 
     def arrivals(
         self, outcome: Clause, labels: Labels | None, time: TimeRange | None, id_column: str | None, dialect: Dialect

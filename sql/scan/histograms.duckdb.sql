@@ -2,8 +2,10 @@
 -- Shape: DuckDB's native HISTOGRAM counts the bits of each DOUBLE, read as an integer, into bins that warehouse/bins.py makes of
 --   the buckets; NaN and the infinities have bins of their own. That is exact, and much faster than bins of DOUBLEs.
 -- Grain: one row per (granule, segment, [outcome, predicted,] feature); granule is NULL where there is no time column. A row
---   counts in the segment 'all' and once in each dimension of segments: dimensions of few groups are counted together, and summed up.
--- Reads: the log, only its monitored columns; the labels where outcomes are asked for. Partition filter: $start, $end on the time
+--   counts in the segment 'all' and once in each dimension of segments: dimensions of few groups are counted together (scan.py: `_bundles`) and
+--   summed up, and so is 'all'; where groups are many, numbers are counted a few at a time, as their counters outgrow the caches. With segments,
+--   labels become buckets before rows are told apart, so that 5,000 labels in 100 segments are not 500,000 groups.
+-- Reads: the log, only its monitored columns, keys once a pass; the labels where outcomes are asked for. Partition filter: $start, $end on the time
 --   column; $start, $known_at on the labels' time.
 -- Moments are those of v_N, the values within 1e150 (the squares of others overflow; to DuckDB NaN is above all); VAR_POP does not
 --   cancel. One finite value beyond leaves mean and second moment undefined.
@@ -14,7 +16,6 @@
 {% set texts = features | rejectattr("numeric") | list %}
 {% set cell = ", outcome, predicted" if cells else "" %}
 {% set keys = "granule" ~ cell %}
-{% set single = bundles | sum(start=[]) | batch(1) | list %}
 {% macro listed(key) -%}
 CAST(${{ key.listed }} AS VARCHAR[])
 {%- endmacro %}
@@ -29,6 +30,9 @@ COALESCE({{ listed(segments[i]) }}[g_{{ i }}], ${{ segments[i].other }}){{ ", " 
 {%- endmacro %}
 {% macro groups(sets, more="") -%}
 {% for set in sets or [[]] %}({{ keys }}{% for i in set %}, g_{{ i }}{% endfor %}{{ more }}){{ ", " if not loop.last }}{% endfor %}
+{%- endmacro %}
+{% macro which(what) -%}
+CASE {% for f in texts %}WHEN GROUPING(c_{{ f.position }}) = 0 THEN {{ f.position if what == "position" else "c_" ~ f.position }} {% endfor %}END
 {%- endmacro %}
 {% include "scan/into.jinja" %}
 WITH log AS NOT MATERIALIZED (
@@ -55,12 +59,12 @@ WITH log AS NOT MATERIALIZED (
 {% include "scan/where.duckdb.jinja" %}
 ),
 number_cells AS (
-{% if numbers %}
+{% for pass in numbers | batch(per_pass) %}
   SELECT
     {{ keys }},
     {{ names(bundles) }} AS segments,
     UNNEST([
-{% for f in numbers %}
+{% for f in pass %}
       {
         'position': {{ f.position }},
         'counts': LIST_PREPEND(COUNT(*) - COUNT(x_{{ f.position }}), MAP_VALUES(HISTOGRAM(x_{{ f.position }}, $ends_{{ f.position }}))),
@@ -75,11 +79,14 @@ number_cells AS (
     ], recursive := true)
   FROM log
   GROUP BY GROUPING SETS ({{ groups(bundles) }})
+{% if not loop.last %}
+  UNION ALL
+{% endif %}
 {% else %}
   SELECT CAST(NULL AS TIMESTAMP) AS granule, {{ "NULL AS outcome, NULL AS predicted, " if cells }}['all'] AS segments, 0 AS position, [0::BIGINT] AS counts,
     [{'bucket': 0::BIGINT, 'bins': [1::BIGINT]}] AS bins, 0::BIGINT AS n_moderate, 0.0 AS sum, 0.0 AS variance, 0.0 AS low, 0.0 AS high
   WHERE FALSE
-{% endif %}
+{% endfor %}
 ),
 number_parts AS (
   SELECT
@@ -105,18 +112,53 @@ moments AS (
   )
   GROUP BY ALL
 ),
-label_cells AS (
-{% if texts %}
-  SELECT
-    {{ keys }},
-    {{ names(single) }} AS segments,
-    CASE {% for f in texts %}WHEN GROUPING(c_{{ f.position }}) = 0 THEN {{ f.position }} {% endfor %}END AS position,
-    CASE {% for f in texts %}WHEN GROUPING(c_{{ f.position }}) = 0 THEN c_{{ f.position }} {% endfor %}END AS label,
-    COUNT(*) AS n
+{% if texts and segments %}
+labels AS (
+  SELECT {{ which("position") }} AS position, {{ which("label") }} AS label
   FROM log
-  GROUP BY GROUPING SETS ({% for f in texts %}{{ groups(single, ", c_" ~ f.position) }}{{ ", " if not loop.last }}{% endfor %})
+  GROUP BY GROUPING SETS ({% for f in texts %}(c_{{ f.position }}){{ ", " if not loop.last }}{% endfor %})
+),
+{% elif texts %}
+label_cells AS (
+  SELECT {{ keys }}, ['all'] AS segments, {{ which("position") }} AS position, {{ which("label") }} AS label, COUNT(*) AS n
+  FROM log
+  GROUP BY GROUPING SETS ({% for f in texts %}({{ keys }}, c_{{ f.position }}){{ ", " if not loop.last }}{% endfor %})
+),
+labels AS (SELECT DISTINCT position, label FROM label_cells),
+{% endif %}
+{% if texts %}
+label_buckets AS MATERIALIZED (
+  SELECT c.position, c.label, CASE WHEN c.label IS NULL THEN -1 ELSE COALESCE(k.bucket, f.fallback) END AS bucket
+  FROM labels AS c
+  JOIN (SELECT UNNEST($features, recursive := true)) AS f ON f.position = c.position
+  LEFT JOIN (SELECT UNNEST(CAST($codes AS STRUCT(position BIGINT, hash VARCHAR, bucket BIGINT)[]), recursive := true)) AS k
+    ON k.position = c.position AND k.hash = SUBSTRING(MD5($salt || c.label), 1, 16)
+),
+{% endif %}
+label_counts AS (
+{% if texts and segments %}
+  SELECT {{ keys }}, {{ names(bundles) }} AS segments, {{ which("position") }} AS position, {{ which("label") }} AS bucket, COUNT(*) AS n
+  FROM (
+    SELECT
+      {{ keys }},
+{% for key in segments %}
+      g_{{ loop.index0 }},
+{% endfor %}
+{% for f in texts %}
+      COALESCE(b_{{ f.position }}.bucket, -1) AS c_{{ f.position }}{{ "," if not loop.last }}
+{% endfor %}
+    FROM log
+{% for f in texts %}
+    LEFT JOIN label_buckets AS b_{{ f.position }} ON b_{{ f.position }}.position = {{ f.position }} AND b_{{ f.position }}.label = log.c_{{ f.position }}
+{% endfor %}
+  )
+  GROUP BY GROUPING SETS ({% for f in texts %}{{ groups(bundles, ", c_" ~ f.position) }}{{ ", " if not loop.last }}{% endfor %})
+{% elif texts %}
+  SELECT c.* EXCLUDE (label), b.bucket
+  FROM label_cells AS c
+  JOIN label_buckets AS b ON b.position = c.position AND b.label IS NOT DISTINCT FROM c.label
 {% else %}
-  SELECT CAST(NULL AS TIMESTAMP) AS granule, {{ "NULL AS outcome, NULL AS predicted, " if cells }}['all'] AS segments, 0 AS position, '' AS label, 0::BIGINT AS n WHERE FALSE
+  SELECT CAST(NULL AS TIMESTAMP) AS granule, {{ "NULL AS outcome, NULL AS predicted, " if cells }}['all'] AS segments, 0 AS position, 0 AS bucket, 0::BIGINT AS n WHERE FALSE
 {% endif %}
 ),
 bucket_counts AS (
@@ -124,16 +166,8 @@ bucket_counts AS (
   FROM (SELECT {{ keys }}, segment, position, UNNEST(buckets) AS b FROM number_parts)
   WHERE b.n > 0
   UNION ALL
-  SELECT
-    {{ keys }},
-    UNNEST(c.segments) AS segment,
-    c.position,
-    CASE WHEN c.label IS NULL THEN -1 ELSE COALESCE(k.bucket, f.fallback) END AS bucket,
-    c.n AS n
-  FROM label_cells AS c
-  JOIN (SELECT UNNEST($features, recursive := true)) AS f ON f.position = c.position
-  LEFT JOIN (SELECT UNNEST(CAST($codes AS STRUCT(position BIGINT, hash VARCHAR, bucket BIGINT)[]), recursive := true)) AS k
-    ON k.position = c.position AND k.hash = SUBSTRING(MD5($salt || c.label), 1, 16)
+  SELECT {{ keys }}, UNNEST(segments) AS segment, position, bucket, n
+  FROM label_counts
 ),
 summed AS (
   SELECT {{ keys }}, segment, position, bucket, SUM(n)::BIGINT AS n
