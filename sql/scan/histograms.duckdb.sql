@@ -68,7 +68,6 @@ number_cells AS (
       {
         'position': {{ f.position }},
         'counts': LIST_PREPEND(COUNT(*) - COUNT(x_{{ f.position }}), MAP_VALUES(HISTOGRAM(x_{{ f.position }}, $ends_{{ f.position }}))),
-        'bins': $bins_{{ f.position }},
         'n_moderate': COUNT(v_{{ f.position }}),
         'sum': SUM(v_{{ f.position }}),
         'variance': VAR_POP(v_{{ f.position }}),
@@ -84,16 +83,24 @@ number_cells AS (
 {% endif %}
 {% else %}
   SELECT CAST(NULL AS TIMESTAMP) AS granule, {{ "NULL AS outcome, NULL AS predicted, " if cells }}['all'] AS segments, 0 AS position, [0::BIGINT] AS counts,
-    [{'bucket': 0::BIGINT, 'bins': [1::BIGINT]}] AS bins, 0::BIGINT AS n_moderate, 0.0 AS sum, 0.0 AS variance, 0.0 AS low, 0.0 AS high
+    0::BIGINT AS n_moderate, 0.0 AS sum, 0.0 AS variance, 0.0 AS low, 0.0 AS high
   WHERE FALSE
 {% endfor %}
 ),
 number_parts AS (
-  SELECT
-    * EXCLUDE (segments, counts, bins),
-    UNNEST(segments) AS segment,
-    [{'bucket': b.bucket, 'n': LIST_SUM(LIST_SELECT(counts, b.bins))::BIGINT} FOR b IN bins] AS buckets
+  SELECT * EXCLUDE (segments), UNNEST(segments) AS segment
   FROM number_cells
+),
+bins AS (
+{% for f in numbers %}
+  SELECT {{ f.position }} AS position, bucket, UNNEST(bins) AS bin
+  FROM (SELECT UNNEST($bins_{{ f.position }}, recursive := true))
+{% if not loop.last %}
+  UNION ALL
+{% endif %}
+{% else %}
+  SELECT 0 AS position, 0::BIGINT AS bucket, 0::BIGINT AS bin WHERE FALSE
+{% endfor %}
 ),
 moments AS (
   SELECT
@@ -162,9 +169,10 @@ label_counts AS (
 {% endif %}
 ),
 bucket_counts AS (
-  SELECT {{ keys }}, segment, position, b.bucket AS bucket, b.n AS n
-  FROM (SELECT {{ keys }}, segment, position, UNNEST(buckets) AS b FROM number_parts)
-  WHERE b.n > 0
+  SELECT {{ keys }}, segment, c.position, b.bucket, c.n
+  FROM (SELECT {{ keys }}, segment, position, UNNEST(counts) AS n, GENERATE_SUBSCRIPTS(counts, 1) AS bin FROM number_parts) AS c
+  JOIN bins AS b ON b.position = c.position AND b.bin = c.bin
+  WHERE c.n > 0
   UNION ALL
   SELECT {{ keys }}, UNNEST(segments) AS segment, position, bucket, n
   FROM label_counts
