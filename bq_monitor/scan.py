@@ -23,12 +23,12 @@ from bq_monitor.warehouse.render import render, translate
 MAX_FEATURES_PER_STATEMENT = 40
 """The widest request stays below BigQuery's 10 MB, with room for long names: docs/statements.md."""
 MAX_CODES_PER_STATEMENT = 60_000
-MAX_CELLS = 128
+MAX_COMBINATIONS = 128
 """DuckDB counts dimensions of segments together up to so many combinations of their groups: of more, the counters outgrow the caches."""
-MAX_CELLS_OF_A_COUNT = 4096
+MAX_COMBINATIONS_OF_A_COUNT = 4096
 """... and of combinations times granules: each is held in memory for every feature."""
-CELLS_IN_CACHE, MIN_NUMBERS_PER_PASS = 640, 6
-"""So many cells times numbers are counted in one pass, and at least so many numbers: see `benchmarks/scan.py`."""
+GROUPS_IN_CACHE, MIN_NUMBERS_PER_PASS = 640, 6
+"""So many groups times numbers are counted in one pass, and at least so many numbers: see `benchmarks/scan.py`."""
 HASH_CHARACTERS = 16
 _FEATURES_TYPE = "ARRAY<STRUCT<position INT64, feature STRING, fallback INT64>>"
 _CODES_TYPE = "ARRAY<STRUCT<position INT64, hash STRING, bucket INT64>>"
@@ -117,7 +117,9 @@ class SegmentKey(Clause):
     n_groups: int = 1
 
     def context(self, dialect: Dialect) -> dict[str, str]:
-        texts = {name: translate(getattr(self, name), dialect) for name in ("sql", "key", "given")}
+        if dialect == "bigquery":
+            return {"sql": self.sql}
+        texts = {name: translate(getattr(self, name), dialect) for name in ("key", "given")}
         return {**texts, "listed": self.listed, "other": self.other}
 
 
@@ -179,7 +181,7 @@ class Scan:
     labels: Labels | None = None
 
     def statements(self, dialect: Dialect) -> list[Statement]:
-        """One statement per batch of features; each reads the log once."""
+        """One statement per batch of features. On BigQuery each reads the log once; DuckDB reads the columns that a pass needs, once a pass."""
         return [self._statement(batch, dialect) for batch in _batches(self.features)]
 
     def _statement(self, features: Sequence[Counted], dialect: Dialect) -> Statement:
@@ -213,18 +215,19 @@ class Scan:
 
         The first bundle has the fewest groups; it makes the segment `all` too.
         """
-        most = min(MAX_CELLS, MAX_CELLS_OF_A_COUNT / (self.time.n_granules if self.time else 1))
+        most = min(MAX_COMBINATIONS, MAX_COMBINATIONS_OF_A_COUNT / (self.time.n_granules if self.time else 1))
+        most = 1 if self.cells else most  # outcomes and predictions multiply the groups already
         bundles: list[tuple[int, list[int]]] = []
         for position in sorted(range(len(self.segments)), key=lambda i: -self.segments[i].n_groups):
             n = self.segments[position].n_groups
-            fits = next((i for i, (cells, _) in enumerate(bundles) if cells * n <= most), None)
+            fits = next((i for i, (groups, _) in enumerate(bundles) if groups * n <= most), None)
             if fits is None:
                 bundles.append((n, [position]))
             else:
                 bundles[fits] = (bundles[fits][0] * n, [*bundles[fits][1], position])
         bundles.sort()
-        largest = bundles[-1][0] if bundles and not self.labels else 1  # a join to labels is made once
-        return [positions for _, positions in bundles], max(CELLS_IN_CACHE // largest, MIN_NUMBERS_PER_PASS)
+        largest = bundles[-1][0] if bundles and not self.labels else 1  # each pass would join the labels anew
+        return [positions for _, positions in bundles], max(GROUPS_IN_CACHE // largest, MIN_NUMBERS_PER_PASS)
 
     def arrivals(
         self, outcome: Clause, labels: Labels | None, time: TimeRange | None, id_column: str | None, dialect: Dialect

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -556,6 +557,21 @@ def test_work_that_outlasts_the_deadline_is_cancelled(lab: Lab, monkeypatch: pyt
     lab.warehouse.begin(Terms())
     lab.warehouse.execute(INSERT, key="k")
     assert lab.count("runs") == 1
+
+
+def test_work_is_cancelled_at_the_deadline_though_nobody_answers(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests for rows that fail one after another end with the deadline too, and with them the job."""
+    monkeypatch.setattr("tests.bigquery_server.jobs._MAX_WAIT_SECONDS", 0.1)
+    lab.server.faults.add("statement INSERT", "slow 30")
+    lab.server.faults.add("jobs.getQueryResults bq-monitor-k-", lambda: time.sleep(0.3), times=99)
+    lab.server.faults.add("jobs.getQueryResults bq-monitor-k-", "503 before", times=99)
+    lab.warehouse.begin(Terms(0.5))
+    with pytest.raises(DeadlineError, match=r"what still ran was cancelled"):
+        lab.warehouse.execute(INSERT, key="k")
+    (job,) = [job for job in lab.server.jobs.values() if "-k-" in job.id]
+    assert job.finished.wait(5)
+    assert job.error is not None
+    assert job.error.reason == "stopped"
 
 
 def test_a_job_that_another_run_cancelled_is_done_by_this_one(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

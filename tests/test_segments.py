@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pytest
 
 from bq_monitor import MonitorConfig, RunResult, capture_reference, run
+from bq_monitor.capture import build_reference
+from bq_monitor.capture_outcomes import with_segments
 from bq_monitor.config import parse_config
 from bq_monitor.errors import IdentifierError, InputError
 from bq_monitor.promotion import promote
 from bq_monitor.reference import load_references
 from bq_monitor.results import DriftResult
+from bq_monitor.sections import Feature
 from bq_monitor.segments import MAX_LISTED, Dimension, belongs, dimensions, key, keys, listed_key, sizes_statement
 from bq_monitor.validation import check_live
 from bq_monitor.warehouse import open_warehouse
@@ -394,6 +399,45 @@ def test_stored_counts_of_segments_add_up(tmp_path: Path) -> None:
     assert len(totals[0]) == 7
     assert all(whole == parts for _, whole, parts in totals[0])
     assert totals[0] == totals[1]
+
+
+@pytest.mark.parametrize("n_groups", [(2, 3, 5), (7, 30, 101)], ids=["counted together", "counted apart"])
+def test_each_segment_holds_what_numpy_counts_in_it(warehouse: DuckDBWarehouse, n_groups: tuple[int, ...]) -> None:
+    """Counts, means and second moments of each number in each dimension, whether their groups are few or many."""
+    rng = np.random.default_rng(5)
+    size = 60_000
+    frame = pd.DataFrame({f"d{n}": (np.arange(size) * n // size).astype(str) for n in n_groups})
+    frame = frame.sample(frac=1, random_state=1, ignore_index=True)
+    for i in range(8):  # more than are counted in one pass
+        frame[f"x{i}"] = rng.lognormal(i, 1.0, size)
+    frame["constant"], frame["late"] = 0.1, 1.7e9 + np.arange(size) % 3
+    frame.loc[frame.index % 17 == 0, ["x0", f"d{n_groups[0]}"]] = None
+    config = cut(*(f"d{n}" for n in n_groups))
+    numbers = [column for column in frame if not str(column).startswith("d")]
+    relation = warehouse.frame(frame, "log")
+    wanted = [(Feature(name=name, kind="numeric"), "feature") for name in numbers]
+    whole = build_reference(warehouse, relation, wanted, monitor="m", version="1", unfit="insist")
+    reference = with_segments(warehouse, relation, whole, config)
+    assert len(reference.segments) > sum(n_groups) - 10
+    for segment, features in reference.by_segment.items():
+        rows = frame if segment == "all" else frame[_named(frame, segment, reference.segments)]
+        for found in features:
+            values, moments = rows[found.name].dropna().to_numpy(), found.histogram.moments
+            assert moments is not None
+            assert (found.histogram.n_rows, moments.n) == (len(rows), len(values)), segment
+            if len(values):
+                assert moments.mean == pytest.approx(values.mean(), rel=1e-13)
+                assert moments.second_moment == pytest.approx(
+                    ((values - values.mean()) ** 2).sum(), rel=1e-5, abs=1e-20
+                )
+                assert (moments.min, moments.max) == (values.min(), values.max())
+
+
+def _named(frame: pd.DataFrame, segment: str, listed: Iterable[str]) -> pd.Series:
+    """Which rows lie in a segment of one column."""
+    column = re.split("=| IS NULL", segment)[0]
+    names = (column + "=" + frame[column].astype(object)).fillna(f"{column} IS NULL")
+    return ~names.isin(list(listed)) if segment.endswith("=(other)") else names == segment
 
 
 def test_promoted_counts_are_a_baseline_of_each_segment(tmp_path: Path) -> None:

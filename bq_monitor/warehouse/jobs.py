@@ -186,6 +186,8 @@ class Jobs:
         def is_of_the_request(error: Exception) -> bool:
             if refusal_of(error, step).cause is not Cause.TRANSIENT:
                 return False
+            if time.monotonic() >= self._until:
+                return True  # and ends, as its own time is over too
             job.reload(retry=self.retry(step), timeout=REQUEST_SECONDS)
             return job.error_result is None
 

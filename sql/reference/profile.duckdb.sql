@@ -6,7 +6,7 @@ SELECT
   COUNT({{ c.sql }}) AS given_{{ c.position }},
   COUNT(DISTINCT {{ c.sql }}) AS distinct_{{ c.position }},
 {% if c.number %}
-  COUNT_IF({{ c.number }} = TRUNC({{ c.number }})) AS whole_{{ c.position }},
+  COUNT_IF({{ c.number }} = TRUNC({{ c.number }}) AND NOT ISNAN({{ c.number }})) AS whole_{{ c.position }},
   MIN({{ c.number }}) AS low_{{ c.position }},
   MAX({{ c.number }}) AS high_{{ c.position }},
 {% endif %}

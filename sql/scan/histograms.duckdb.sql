@@ -5,12 +5,13 @@
 --   counts in the segment 'all' and once in each dimension of segments: dimensions of few groups are counted together (scan.py: `_bundles`) and
 --   summed up, and so is 'all'; where groups are many, numbers are counted a few at a time, as their counters outgrow the caches. With segments,
 --   labels become buckets before rows are told apart, so that 5,000 labels in 100 segments are not 500,000 groups.
--- Reads: the log, only its monitored columns, keys once a pass; the labels where outcomes are asked for. Partition filter: $start, $end on the time
+-- Reads: the log, only its monitored columns: numbers and texts apart, keys in each pass; the labels where outcomes are asked for. Partition filter: $start, $end on the time
 --   column; $start, $known_at on the labels' time.
 -- Moments are those of v_N, the values within 1e150 (the squares of others overflow; to DuckDB NaN is above all); VAR_POP does not
---   cancel. One finite value beyond leaves mean and second moment undefined.
+--   cancel, and means of groups come from FSUM, whose rounding does not grow with rows. One finite value beyond leaves mean and second moment undefined.
 -- Parameters: ends_N BIGINT[] and bins_N STRUCT(bucket, bins)[] per numeric feature (see warehouse/bins.py); features, codes (see
---   scan.py; cast, as DuckDB forgets the type of an empty list); salt VARCHAR; start, end, timezone with a time column; model_version with a version column.
+--   scan.py; cast, as DuckDB forgets the type of an empty list); salt VARCHAR; start, end, timezone with a time column; model_version with a version column;
+--   listed_N, segment_N, part_N_i of segments; those of cells; known_at, labels_from of labels.
 {% import "scan/time.duckdb.jinja" as clock %}
 {% set numbers = features | selectattr("numeric") | list %}
 {% set texts = features | rejectattr("numeric") | list %}
@@ -19,27 +20,27 @@
 {% macro listed(key) -%}
 CAST(${{ key.listed }} AS VARCHAR[])
 {%- endmacro %}
-{% macro group(key) -%}
+{% macro segment_code(key) -%}
 COALESCE(LIST_POSITION({{ listed(key) }}, {{ key.given }}), CASE WHEN {{ key.given }} IS NULL THEN LIST_POSITION({{ listed(key) }}, {{ key.key }}) END, 0)::USMALLINT
 {%- endmacro %}
-{% macro names(sets) -%}
+{% macro segment_names(sets) -%}
 {%- if not sets %}['all']{% else -%}
 CASE {% for set in sets %}WHEN GROUPING(g_{{ set[0] }}) = 0 THEN [{{ "'all', " if loop.first }}{% for i in set -%}
 COALESCE({{ listed(segments[i]) }}[g_{{ i }}], ${{ segments[i].other }}){{ ", " if not loop.last }}{% endfor %}] {% endfor %}END
 {%- endif %}
 {%- endmacro %}
-{% macro groups(sets, more="") -%}
+{% macro grouping_sets(sets, more="") -%}
 {% for set in sets or [[]] %}({{ keys }}{% for i in set %}, g_{{ i }}{% endfor %}{{ more }}){{ ", " if not loop.last }}{% endfor %}
 {%- endmacro %}
-{% macro which(what) -%}
-CASE {% for f in texts %}WHEN GROUPING(c_{{ f.position }}) = 0 THEN {{ f.position if what == "position" else "c_" ~ f.position }} {% endfor %}END
+{% macro of_this_set(column, as_position=false) -%}
+CASE {% for f in texts %}WHEN GROUPING({{ column }}_{{ f.position }}) = 0 THEN {{ "" if as_position else column ~ "_" }}{{ f.position }} {% endfor %}END
 {%- endmacro %}
 {% include "scan/into.jinja" %}
 WITH log AS NOT MATERIALIZED (
   SELECT
     {{ clock.granule(time) if time else "CAST(NULL AS TIMESTAMP)" }} AS granule{{ "," if features or segments or cells }}
 {% for key in segments %}
-    {{ group(key) }} AS g_{{ loop.index0 }}{{ "," if features or cells or not loop.last }}
+    {{ segment_code(key) }} AS g_{{ loop.index0 }}{{ "," if features or cells or not loop.last }}
 {% endfor %}
 {% if cells %}
     {{ cells.outcome }} AS outcome,
@@ -58,18 +59,18 @@ WITH log AS NOT MATERIALIZED (
 {% endif %}
 {% include "scan/where.duckdb.jinja" %}
 ),
-number_cells AS (
+number_groups AS MATERIALIZED (
 {% for pass in numbers | batch(per_pass) %}
   SELECT
     {{ keys }},
-    {{ names(bundles) }} AS segments,
+    {{ segment_names(bundles) }} AS segments,
     UNNEST([
 {% for f in pass %}
       {
         'position': {{ f.position }},
-        'counts': LIST_PREPEND(COUNT(*) - COUNT(x_{{ f.position }}), MAP_VALUES(HISTOGRAM(x_{{ f.position }}, $ends_{{ f.position }}))),
+        'counts': LIST_PREPEND(COUNT(*) - COUNT(x_{{ f.position }}), MAP_VALUES(HISTOGRAM(x_{{ f.position }}, $ends_{{ f.position }}))::BIGINT[]),
         'n_moderate': COUNT(v_{{ f.position }}),
-        'sum': SUM(v_{{ f.position }}),
+        'sum': FSUM(v_{{ f.position }}),
         'variance': VAR_POP(v_{{ f.position }}),
         'low': MIN(v_{{ f.position }}),
         'high': MAX(v_{{ f.position }})
@@ -77,7 +78,7 @@ number_cells AS (
 {% endfor %}
     ], recursive := true)
   FROM log
-  GROUP BY GROUPING SETS ({{ groups(bundles) }})
+  GROUP BY GROUPING SETS ({{ grouping_sets(bundles) }})
 {% if not loop.last %}
   UNION ALL
 {% endif %}
@@ -87,9 +88,9 @@ number_cells AS (
   WHERE FALSE
 {% endfor %}
 ),
-number_parts AS (
+number_parts AS NOT MATERIALIZED (
   SELECT * EXCLUDE (segments), UNNEST(segments) AS segment
-  FROM number_cells
+  FROM number_groups
 ),
 bins AS (
 {% for f in numbers %}
@@ -109,11 +110,11 @@ moments AS (
     position,
     SUM(n_moderate)::BIGINT AS n_moderate,
     ANY_VALUE(mean) AS mean,
-    SUM(n_moderate * (variance + POW(sum / n_moderate - mean, 2))) AS second_moment,
+    FSUM(n_moderate * (variance + POW(sum / n_moderate - mean, 2))) AS second_moment,
     MIN(low) AS low,
     MAX(high) AS high
   FROM (
-    SELECT *, SUM(sum) OVER whole / SUM(n_moderate) OVER whole AS mean
+    SELECT *, FSUM(sum) OVER whole / SUM(n_moderate) OVER whole AS mean
     FROM number_parts
     WINDOW whole AS (PARTITION BY {{ keys }}, segment, position)
   )
@@ -121,17 +122,17 @@ moments AS (
 ),
 {% if texts and segments %}
 labels AS (
-  SELECT {{ which("position") }} AS position, {{ which("label") }} AS label
+  SELECT {{ of_this_set("c", as_position=true) }} AS position, {{ of_this_set("c") }} AS label
   FROM log
   GROUP BY GROUPING SETS ({% for f in texts %}(c_{{ f.position }}){{ ", " if not loop.last }}{% endfor %})
 ),
 {% elif texts %}
-label_cells AS (
-  SELECT {{ keys }}, ['all'] AS segments, {{ which("position") }} AS position, {{ which("label") }} AS label, COUNT(*) AS n
+label_groups AS MATERIALIZED (
+  SELECT {{ keys }}, ['all'] AS segments, {{ of_this_set("c", as_position=true) }} AS position, {{ of_this_set("c") }} AS label, COUNT(*) AS n
   FROM log
   GROUP BY GROUPING SETS ({% for f in texts %}({{ keys }}, c_{{ f.position }}){{ ", " if not loop.last }}{% endfor %})
 ),
-labels AS (SELECT DISTINCT position, label FROM label_cells),
+labels AS (SELECT DISTINCT position, label FROM label_groups),
 {% endif %}
 {% if texts %}
 label_buckets AS MATERIALIZED (
@@ -144,7 +145,7 @@ label_buckets AS MATERIALIZED (
 {% endif %}
 label_counts AS (
 {% if texts and segments %}
-  SELECT {{ keys }}, {{ names(bundles) }} AS segments, {{ which("position") }} AS position, {{ which("label") }} AS bucket, COUNT(*) AS n
+  SELECT {{ keys }}, {{ segment_names(bundles) }} AS segments, {{ of_this_set("b", as_position=true) }} AS position, {{ of_this_set("b") }} AS bucket, COUNT(*) AS n
   FROM (
     SELECT
       {{ keys }},
@@ -152,17 +153,17 @@ label_counts AS (
       g_{{ loop.index0 }},
 {% endfor %}
 {% for f in texts %}
-      COALESCE(b_{{ f.position }}.bucket, -1) AS c_{{ f.position }}{{ "," if not loop.last }}
+      CASE WHEN c_{{ f.position }} IS NULL THEN -1 ELSE COALESCE(k_{{ f.position }}.bucket, {{ f.fallback }}) END AS b_{{ f.position }}{{ "," if not loop.last }}
 {% endfor %}
     FROM log
 {% for f in texts %}
-    LEFT JOIN label_buckets AS b_{{ f.position }} ON b_{{ f.position }}.position = {{ f.position }} AND b_{{ f.position }}.label = log.c_{{ f.position }}
+    LEFT JOIN label_buckets AS k_{{ f.position }} ON k_{{ f.position }}.position = {{ f.position }} AND k_{{ f.position }}.label = log.c_{{ f.position }}
 {% endfor %}
   )
-  GROUP BY GROUPING SETS ({% for f in texts %}{{ groups(bundles, ", c_" ~ f.position) }}{{ ", " if not loop.last }}{% endfor %})
+  GROUP BY GROUPING SETS ({% for f in texts %}{{ grouping_sets(bundles, ", b_" ~ f.position) }}{{ ", " if not loop.last }}{% endfor %})
 {% elif texts %}
   SELECT c.* EXCLUDE (label), b.bucket
-  FROM label_cells AS c
+  FROM label_groups AS c
   JOIN label_buckets AS b ON b.position = c.position AND b.label IS NOT DISTINCT FROM c.label
 {% else %}
   SELECT CAST(NULL AS TIMESTAMP) AS granule, {{ "NULL AS outcome, NULL AS predicted, " if cells }}['all'] AS segments, 0 AS position, 0 AS bucket, 0::BIGINT AS n WHERE FALSE
