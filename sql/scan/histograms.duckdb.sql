@@ -110,7 +110,7 @@ moments AS (
     position,
     SUM(n_moderate)::BIGINT AS n_moderate,
     ANY_VALUE(mean) AS mean,
-    FSUM(n_moderate * (variance + POW(sum / n_moderate - mean, 2))) AS second_moment,
+    CASE WHEN MIN(low) < MAX(high) THEN FSUM(n_moderate * (variance + POW(sum / n_moderate - mean, 2))) WHEN MIN(low) IS NOT NULL THEN 0.0 END AS second_moment,
     MIN(low) AS low,
     MAX(high) AS high
   FROM (
