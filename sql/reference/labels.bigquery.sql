@@ -1,17 +1,7 @@
 -- The labels of each categorical training column, most frequent first. Rare labels leave the warehouse as hashes only.
 -- Grain: one row per (position, label). Reads: the training data, each column once.
 -- Parameters: max_labels INT64; salt STRING.
-WITH labels AS (
-{% for c in columns %}
-  SELECT {{ c.position }} AS position, {{ c.top_k }} AS top_k, {{ c.min_rows }} AS min_rows, l.label AS label, COUNT(*) AS n
-  FROM (SELECT {{ c.value }} AS label FROM {{ source }} AS t) AS l
-  WHERE l.label IS NOT NULL
-  GROUP BY l.label
-{% if not loop.last %}
-  UNION ALL
-{% endif %}
-{% endfor %}
-),
+{% include "reference/label_counts.jinja" %}
 ranked AS (
   SELECT
     k.position AS position,

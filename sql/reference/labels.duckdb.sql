@@ -1,17 +1,7 @@
 -- The labels of each categorical training column, most frequent first. Same contract as the BigQuery template.
 -- Grain: one row per (position, label). Reads: the training data, each column once.
 -- Parameters: max_labels BIGINT; salt VARCHAR.
-WITH labels AS (
-{% for c in columns %}
-  SELECT {{ c.position }} AS position, {{ c.top_k }} AS top_k, {{ c.min_rows }} AS min_rows, l.label AS label, COUNT(*) AS n
-  FROM (SELECT {{ c.value }} AS label FROM {{ source }} AS t) AS l
-  WHERE l.label IS NOT NULL
-  GROUP BY l.label
-{% if not loop.last %}
-  UNION ALL
-{% endif %}
-{% endfor %}
-),
+{% include "reference/label_counts.jinja" %}
 ranked AS (
   SELECT *, ROW_NUMBER() OVER (PARTITION BY position ORDER BY n DESC, label) AS rank_in_column
   FROM labels
