@@ -13,10 +13,12 @@ import pandas as pd
 import pytest
 
 from bq_monitor import InputError, Reference, capture_reference
+from bq_monitor.capture import profile_columns
 from bq_monitor.config import MonitorConfig
 from bq_monitor.measure.histogram import NAN, NEG_INF, NULL, OTHER, POS_INF, UNSEEN
 from bq_monitor.reference import FeatureReference, load_references
 from bq_monitor.warehouse import open_warehouse
+from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 from tests.conftest import make_config
 
 N = 600
@@ -325,3 +327,14 @@ def test_a_sensitive_column_that_turns_out_numeric_is_refused(tmp_path: Path, rn
     config = make_config(tmp_path, features=[{"name": "salary", "sensitive": True}])
     with pytest.raises(InputError, match="'salary' is numeric and sensitive"):
         capture_reference(pd.DataFrame({"salary": rng.normal(size=500)}), config, version="1")
+
+
+def test_nan_is_no_whole_number(tmp_path: Path) -> None:
+    """Of a file, whose NaN is a value: two of four are whole."""
+    file = tmp_path / "a.parquet"
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY (SELECT UNNEST([1.0, 2.5, 'NaN'::DOUBLE, -3.0]) AS x) TO '{file}'")
+    warehouse = DuckDBWarehouse()
+    profile = profile_columns(warehouse, warehouse.relation(str(file)), ["x"])["x"]
+    warehouse.close()
+    assert (profile.n_given, profile.n_whole) == (4, 2)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import numpy as np
@@ -20,6 +22,7 @@ from bq_monitor.errors import IdentifierError, InputError
 from bq_monitor.promotion import promote
 from bq_monitor.reference import load_references
 from bq_monitor.results import DriftResult
+from bq_monitor.scan import Cells, Scan, SegmentKey, TimeRange
 from bq_monitor.sections import Feature
 from bq_monitor.segments import MAX_LISTED, Dimension, belongs, dimensions, key, keys, listed_key, sizes_statement
 from bq_monitor.validation import check_live
@@ -462,3 +465,25 @@ def test_promoted_counts_are_a_baseline_of_each_segment(tmp_path: Path) -> None:
         ("all", "promoted"): "ok", ("region=EU", "promoted"): "ok", ("region=US", "promoted"): "ok",
         ("region=(other)", "training"): "not_evaluated", ("region=(other)", "promoted"): "not_evaluated",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("n_groups", "days", "cells", "expected"),
+    [
+        ((3, 4, 5), 1, None, [[2, 1, 0]]),
+        ((6, 11, 21), 1, None, [[1], [2, 0]]),
+        ((3, 4, 5), 365, None, [[0], [1], [2]]),
+        ((3, 4, 5), 1, Cells("y", "p", {}), [[0], [1], [2]]),
+    ],
+    ids=["few groups", "more than 128 combinations", "a year", "by outcome and prediction"],
+)
+def test_dimensions_of_few_groups_are_counted_together(
+    log: Relation, n_groups: tuple[int, ...], days: int, cells: Cells | None, expected: list[list[int]]
+) -> None:
+    """At most 128 combinations, 4,096 over all granules; the fewest first, as it makes the whole."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    stretch = TimeRange("at", "DATETIME", start, start + timedelta(days=days), "day", ZoneInfo("UTC"))
+    dimensions = tuple(SegmentKey("", n_groups=n) for n in n_groups)
+    bundles, per_pass = Scan(log, (), "salt", stretch, segments=dimensions, cells=cells)._bundles()
+    assert bundles == expected
+    assert per_pass >= 6
