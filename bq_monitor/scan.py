@@ -27,7 +27,7 @@ MAX_COMBINATIONS = 128
 """DuckDB counts dimensions of segments together up to so many combinations of their groups: of more, the counters outgrow the caches."""
 MAX_COMBINATIONS_OF_A_COUNT = 4096
 """... and of combinations times granules: each is held in memory for every feature."""
-GROUPS_IN_CACHE, MIN_NUMBERS_PER_PASS = 640, 6
+GROUPS_IN_CACHE, MIN_NUMBERS_PER_PASS = 640, 12
 """So many groups times numbers are counted in one pass, and at least so many numbers: see `benchmarks/scan.py`."""
 HASH_CHARACTERS = 16
 _FEATURES_TYPE = "ARRAY<STRUCT<position INT64, feature STRING, fallback INT64>>"
@@ -198,14 +198,15 @@ class Scan:
         cells = self.cells and {
             "outcome": translate(self.cells.outcome, dialect), "predicted": translate(self.cells.predicted, dialect)
         }  # fmt: skip
+        params = _bucket_params(features, self.salt, dialect)
         bundles, per_pass = self._bundles()
         sql = render(
             "scan/histograms", dialect, features=context, into=self.into, p="@" if dialect == "bigquery" else "$",
             segments=[item.context(dialect) for item in self.segments],
-            bundles=bundles, per_pass=per_pass, cells=cells,
+            bundles=bundles, per_pass=per_pass, n_bins=_n_bins(params), cells=cells,
             **self._log(dialect, self.labels),
         )  # fmt: skip
-        params = {"salt": Param("STRING", self.salt)} | _bucket_params(features, self.salt, dialect)
+        params |= {"salt": Param("STRING", self.salt)}
         params |= {name: param for clause in self.segments for name, param in clause.params.items()}
         params |= self.cells.params if self.cells else {}
         return Statement("scan/histograms", sql, _used(sql, params | self._params | dict(self.keys), dialect))
@@ -220,12 +221,12 @@ class Scan:
         bundles: list[tuple[int, list[int]]] = []
         for position in sorted(range(len(self.segments)), key=lambda i: -self.segments[i].n_groups):
             n = self.segments[position].n_groups
-            fits = next((i for i, (groups, _) in enumerate(bundles) if groups * n <= most), None)
-            if fits is None:
-                bundles.append((n, [position]))
+            if bundles and bundles[0][0] * n <= most:
+                groups, joined = bundles.pop(0)
+                bundles.append((groups * n, [*joined, position]))
             else:
-                bundles[fits] = (bundles[fits][0] * n, [*bundles[fits][1], position])
-        bundles.sort()
+                bundles.append((n, [position]))
+            bundles.sort()
         largest = bundles[-1][0] if bundles and not self.labels else 1  # each pass would join the labels anew
         return [positions for _, positions in bundles], max(GROUPS_IN_CACHE // largest, MIN_NUMBERS_PER_PASS)
 
@@ -396,6 +397,11 @@ def _edge_params(i: int, edges: Sequence[float], dialect: Dialect) -> dict[str, 
         return {f"edges_{i}": Param("ARRAY<FLOAT64>", list(edges))}
     ends, bins = integer_bins(edges)
     return {f"ends_{i}": Param("ARRAY<INT64>", ends), f"bins_{i}": Param(_BINS_TYPE, bins)}
+
+
+def _n_bins(params: Mapping[str, Param]) -> int:
+    """How many counts the widest number has: of NULL, and of each bin."""
+    return 1 + max((len(param.value) for name, param in params.items() if name.startswith("ends_")), default=0)
 
 
 def _used(sql: str, params: Mapping[str, Param], dialect: Dialect) -> dict[str, Param]:

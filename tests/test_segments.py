@@ -471,7 +471,7 @@ def test_promoted_counts_are_a_baseline_of_each_segment(tmp_path: Path) -> None:
     ("n_groups", "days", "cells", "expected"),
     [
         ((3, 4, 5), 1, None, [[2, 1, 0]]),
-        ((6, 11, 21), 1, None, [[1], [2, 0]]),
+        ((6, 11, 21), 1, None, [[2], [1, 0]]),
         ((3, 4, 5), 365, None, [[0], [1], [2]]),
         ((3, 4, 5), 1, Cells("y", "p", {}), [[0], [1], [2]]),
     ],

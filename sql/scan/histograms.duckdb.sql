@@ -3,8 +3,9 @@
 --   the buckets; NaN and the infinities have bins of their own. That is exact, and much faster than bins of DOUBLEs.
 -- Grain: one row per (granule, segment, [outcome, predicted,] feature); granule is NULL where there is no time column. A row
 --   counts in the segment 'all' and once in each dimension of segments: dimensions of few groups are counted together (scan.py: `_bundles`) and
---   summed up, and so is 'all'; where groups are many, numbers are counted a few at a time, as their counters outgrow the caches. With segments,
---   labels become buckets before rows are told apart, so that 5,000 labels in 100 segments are not 500,000 groups.
+--   summed up, and so is 'all': bin by bin in columns, as unnested they would be 60 rows each. Where groups are many, numbers are counted a dozen at
+--   a time, as their counters outgrow the caches. With segments, labels become buckets before rows are told apart, so that 5,000 labels in 100
+--   segments are not 500,000 groups.
 -- Reads: the log, only its monitored columns: numbers and texts apart, keys in each pass; the labels where outcomes are asked for. Partition filter: $start, $end on the time
 --   column; $start, $known_at on the labels' time.
 -- Moments are those of v_N, the values within 1e150 (the squares of others overflow; to DuckDB NaN is above all); VAR_POP does not
@@ -34,6 +35,9 @@ COALESCE({{ listed(segments[i]) }}[g_{{ i }}], ${{ segments[i].other }}){{ ", " 
 {%- endmacro %}
 {% macro of_this_set(column, as_position=false) -%}
 CASE {% for f in texts %}WHEN GROUPING({{ column }}_{{ f.position }}) = 0 THEN {{ "" if as_position else column ~ "_" }}{{ f.position }} {% endfor %}END
+{%- endmacro %}
+{% macro n_where(condition) -%}
+COALESCE(LIST_SUM([b.n FOR b IN buckets IF {{ condition }}]), 0)::BIGINT
 {%- endmacro %}
 {% include "scan/into.jinja" %}
 WITH log AS NOT MATERIALIZED (
@@ -94,14 +98,18 @@ number_parts AS NOT MATERIALIZED (
 ),
 bins AS (
 {% for f in numbers %}
-  SELECT {{ f.position }} AS position, bucket, UNNEST(bins) AS bin
-  FROM (SELECT UNNEST($bins_{{ f.position }}, recursive := true))
+  SELECT {{ f.position }} AS position, $bins_{{ f.position }} AS bins
 {% if not loop.last %}
   UNION ALL
 {% endif %}
 {% else %}
-  SELECT 0 AS position, 0::BIGINT AS bucket, 0::BIGINT AS bin WHERE FALSE
+  SELECT 0 AS position, CAST([] AS STRUCT(bucket BIGINT, bins BIGINT[])[]) AS bins WHERE FALSE
 {% endfor %}
+),
+number_counts AS (
+  SELECT {{ keys }}, segment, position, [{% for i in range(1, n_bins + 1) %}SUM(counts[{{ i }}]){{ ", " if not loop.last }}{% endfor %}]::BIGINT[] AS counts
+  FROM number_parts
+  GROUP BY {{ keys }}, segment, position
 ),
 moments AS (
   SELECT
@@ -136,7 +144,7 @@ labels AS (SELECT DISTINCT position, label FROM label_groups),
 {% endif %}
 {% if texts %}
 label_buckets AS MATERIALIZED (
-  SELECT c.position, c.label, CASE WHEN c.label IS NULL THEN -1 ELSE COALESCE(k.bucket, f.fallback) END AS bucket
+  SELECT c.position, c.label, CASE WHEN c.label IS NULL THEN -1 ELSE COALESCE(k.bucket, f.fallback) END::INTEGER AS bucket
   FROM labels AS c
   JOIN (SELECT UNNEST($features, recursive := true)) AS f ON f.position = c.position
   LEFT JOIN (SELECT UNNEST(CAST($codes AS STRUCT(position BIGINT, hash VARCHAR, bucket BIGINT)[]), recursive := true)) AS k
@@ -145,7 +153,7 @@ label_buckets AS MATERIALIZED (
 {% endif %}
 label_counts AS (
 {% if texts and segments %}
-  SELECT {{ keys }}, {{ segment_names(bundles) }} AS segments, {{ of_this_set("b", as_position=true) }} AS position, {{ of_this_set("b") }} AS bucket, COUNT(*) AS n
+  SELECT {{ keys }}, {{ segment_names(bundles) }} AS segments, {{ of_this_set("b", as_position=true) }} AS position, COALESCE({{ of_this_set("b") }}, -1) AS bucket, COUNT(*) AS n
   FROM (
     SELECT
       {{ keys }},
@@ -153,7 +161,7 @@ label_counts AS (
       g_{{ loop.index0 }},
 {% endfor %}
 {% for f in texts %}
-      CASE WHEN c_{{ f.position }} IS NULL THEN -1 ELSE COALESCE(k_{{ f.position }}.bucket, {{ f.fallback }}) END AS b_{{ f.position }}{{ "," if not loop.last }}
+      k_{{ f.position }}.bucket AS b_{{ f.position }}{{ "," if not loop.last }}
 {% endfor %}
     FROM log
 {% for f in texts %}
@@ -169,31 +177,23 @@ label_counts AS (
   SELECT CAST(NULL AS TIMESTAMP) AS granule, {{ "NULL AS outcome, NULL AS predicted, " if cells }}['all'] AS segments, 0 AS position, 0 AS bucket, 0::BIGINT AS n WHERE FALSE
 {% endif %}
 ),
-bucket_counts AS (
-  SELECT {{ keys }}, segment, c.position, b.bucket, c.n
-  FROM (SELECT {{ keys }}, segment, position, UNNEST(counts) AS n, GENERATE_SUBSCRIPTS(counts, 1) AS bin FROM number_parts) AS c
-  JOIN bins AS b ON b.position = c.position AND b.bin = c.bin
-  WHERE c.n > 0
-  UNION ALL
-  SELECT {{ keys }}, UNNEST(segments) AS segment, position, bucket, n
-  FROM label_counts
-),
-summed AS (
+label_parts AS (
   SELECT {{ keys }}, segment, position, bucket, SUM(n)::BIGINT AS n
-  FROM bucket_counts
-  GROUP BY ALL
+  FROM (SELECT * EXCLUDE (segments), UNNEST(segments) AS segment FROM label_counts)
+  GROUP BY {{ keys }}, segment, position, bucket
+),
+buckets AS (
+  SELECT {{ keys }}, segment, position, [{'bucket': b.bucket, 'n': LIST_SUM(LIST_SELECT(counts, b.bins))::BIGINT} FOR b IN bins IF LIST_SUM(LIST_SELECT(counts, b.bins)) > 0] AS buckets
+  FROM number_counts
+  JOIN bins USING (position)
+  UNION ALL
+  SELECT {{ keys }}, segment, position, ARRAY_AGG({'bucket': bucket::BIGINT, 'n': n} ORDER BY bucket) AS buckets
+  FROM label_parts
+  GROUP BY {{ keys }}, segment, position
 ),
 histograms AS (
-  SELECT
-    {{ keys }},
-    segment,
-    position,
-    SUM(n)::BIGINT AS n_rows,
-    COALESCE(SUM(n) FILTER (WHERE bucket = -1), 0)::BIGINT AS n_null,
-    COALESCE(SUM(n) FILTER (WHERE bucket >= 0), 0)::BIGINT AS n_known,
-    ARRAY_AGG({'bucket': bucket::BIGINT, 'n': n} ORDER BY bucket) AS buckets
-  FROM summed
-  GROUP BY {{ keys }}, segment, position
+  SELECT *, {{ n_where("TRUE") }} AS n_rows, {{ n_where("b.bucket = -1") }} AS n_null, {{ n_where("b.bucket >= 0") }} AS n_known
+  FROM buckets
 )
 SELECT
 {% include "scan/keys.jinja" %}
