@@ -300,21 +300,20 @@ def _kind(feature: Feature, role: str, profile: Profile | None, source_type: str
 def _count(
     engine: Warehouse, relation: Relation, planned: Sequence[Planned], salt: str
 ) -> tuple[FeatureReference, ...]:
-    """The exact counts of the training data in its frozen buckets, by the same scan that counts production."""
+    """The exact counts of the training data in its frozen buckets: labels have theirs, the others are counted as production will be."""
     buckets = {item.feature.name: item.buckets or Buckets(item.kind) for item in planned}
     ready = [
-        Counted(
-            item.feature.name, buckets[item.feature.name], item.sql, item.source_type in ("FLOAT64", "NUMERIC"),
-            item.known, item.known_complete, item.labels_hashed,
-        )
+        Counted(item.feature.name, buckets[item.feature.name], item.sql, item.source_type in ("FLOAT64", "NUMERIC"))
         for item in planned
-    ]  # fmt: skip
+        if item.counts is None
+    ]
     rows = [
         row
         for statement in Scan(relation, tuple(ready), salt).statements(engine.dialect)
         for row in engine.query(statement)
     ]
-    histograms = {row["feature"]: histogram_from_row(row, buckets[row["feature"]]) for row in rows}
+    histograms = {item.feature.name: item.counts for item in planned if item.counts is not None}
+    histograms |= {row["feature"]: histogram_from_row(row, buckets[row["feature"]]) for row in rows}
     return tuple(
         FeatureReference(
             item.feature.name, item.role, item.source_type, histograms[item.feature.name], item.feature.bins,

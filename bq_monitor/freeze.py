@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from bq_monitor.measure.histogram import Buckets, Kind
+from bq_monitor.measure.histogram import NULL, OTHER, Buckets, Histogram, Kind
 from bq_monitor.sections import Feature
 from bq_monitor.warehouse.base import Dialect, Param, Relation, Row, Statement, Warehouse
 from bq_monitor.warehouse.expressions import Expression
@@ -29,13 +29,14 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True)
 class Planned:
-    """A feature on its way to a reference; `buckets`, `known` and `known_complete` come with `freeze_buckets`."""
+    """A feature on its way to a reference; all from `buckets` on comes with `freeze_buckets`, the counts only where labels were counted."""
 
     feature: Feature
     role: str
     kind: Kind
     source_type: str
     buckets: Buckets | None = None
+    counts: Histogram | None = None
     known: tuple[str, ...] = ()
     known_complete: bool = True
     n_singletons: int = 0
@@ -134,15 +135,19 @@ def _with_edges(item: Planned, quantiles: Sequence[float] | None) -> Planned:
 
 
 def _with_labels(item: Planned, rows: Sequence[Row]) -> Planned:
-    """A categorical feature with its labels frozen; hashes of the rest, unless there are too many to remember."""
-    listed = [row for row in rows if row["label"] is not None]
+    """A categorical feature with its labels frozen and counted; hashes of the rest, unless there are too many to remember."""
+    given = [row for row in rows if row["label_hash"] is not None]
+    listed = [row for row in given if row["label"] is not None]
     labels = tuple(str(row["label_hash" if item.labels_hashed else "label"]) for row in listed)
-    complete = len(rows) <= MAX_KNOWN_LABELS
-    known = tuple(str(row["label_hash"]) for row in rows if row["label"] is None) if complete else ()
-    once = sum(int(row["n"]) == 1 and row["label"] is None for row in rows) if complete else 0
-    return replace(
-        item, buckets=Buckets(item.kind, labels=labels), known=known, known_complete=complete, n_singletons=once
-    )
+    complete = len(given) <= MAX_KNOWN_LABELS
+    known = tuple(str(row["label_hash"]) for row in given if row["label"] is None) if complete else ()
+    once = sum(int(row["n"]) == 1 and row["label"] is None for row in given) if complete else 0
+    buckets = Buckets(item.kind, labels=labels)
+    pairs = [(code, int(row["n"])) for code, row in enumerate(listed)]
+    pairs += [(NULL, int(row["n"])) for row in rows if row["label_hash"] is None]
+    n_rows = int(rows[0]["n_rows"]) if rows else 0
+    counts = Histogram.from_pairs(buckets, [*pairs, (OTHER, n_rows - sum(n for _, n in pairs))])
+    return replace(item, buckets=buckets, counts=counts, known=known, known_complete=complete, n_singletons=once)
 
 
 def _with_declared_labels(item: Planned) -> Planned:

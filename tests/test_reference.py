@@ -208,10 +208,10 @@ def test_too_many_labels_to_remember(tmp_path: Path) -> None:
     """Of a hundred thousand labels the unseen cannot be told: no hashes are kept, and the unseen share is not known."""
     from bq_monitor import compare
 
-    data = pd.DataFrame({"word": [f"w{i}" for i in range(100_000)] + ["common"] * 900})
+    data = pd.DataFrame({"word": [f"w{i}" for i in range(100_000)] + ["common"] * 900 + [None] * 7})
     config = make_config(tmp_path, features=[{"name": "word", "kind": "categorical"}])
     (feature,) = capture_reference(data, config, version="1").features
-    assert counts(feature) == {"common": 900, "other": 100_000}
+    assert counts(feature) == {"common": 900, "NULL": 7, "other": 100_000}
     assert (feature.known, feature.known_complete) == ((), False)
     small = pd.DataFrame({"word": ["a", "b", "c"] * 50})
     many = pd.DataFrame({"word": np.tile([f"w{i}" for i in range(11_000)], 2)})
