@@ -43,6 +43,15 @@ def test_text_of_users_is_escaped() -> None:
     assert HOSTILE[0][:20] in ["".join(element.itertext()) for element in root.iter() if element.tag.endswith("text")]
 
 
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc"])
+def test_a_long_label_of_emoji_is_cut(before: str) -> None:
+    """However wide the machine's fonts are, no cut goes through a character of two units of UTF-16."""
+    label = before + "\N{GRINNING FACE}" * 90
+    text = inline_svg(charts.distribution(buckets((label, 0.5, 0.5, 0.1)), kind="categorical"), "x")
+    root = ElementTree.fromstring(text)  # noqa: S314
+    assert f"{before}\ufffd" in ["".join(element.itertext()) for element in root.iter() if element.tag.endswith("text")]
+
+
 def test_an_svg_scales() -> None:
     """It has a box and a role, and no size in pixels."""
     root = ElementTree.fromstring(svg("columns"))  # noqa: S314

@@ -22,6 +22,8 @@ _INHERITED = ("fill", "stroke", "stroke-width", "stroke-dasharray", "font-size",
 _LONG = re.compile(r"-?\d+\.\d{3,}")
 _MOVED = re.compile(r"^translate\(([^,()]+),([^,()]+)\)$")
 _WIDE = 720
+_CUT_SAFELY = "length(datum.label) * 6 > {limit} ? replace(datum.label, regexp('[\\\\ud800-\\\\udfff]+', 'g'), '\ufffd') : datum.label"
+"""Vega cuts a long label between any two units of UTF-16; half an emoji then has no width, and there is no picture."""
 
 
 def css_variables() -> str:
@@ -59,11 +61,15 @@ def inline_svg(chart: Chart, label: str) -> str:
 
 
 def _fixed(spec: dict[str, Any]) -> dict[str, Any]:
-    """The specification with a width in pixels and without tooltips, which a picture does not have."""
+    """The specification with a width in pixels, labels that can be cut, and without tooltips, which a picture does not have."""
     if spec.get("width") == "container":
         spec = {name: part for name, part in spec.items() if name != "autosize"} | {"width": WIDTH}
     for layer in (spec, *spec.get("layer", ())):
-        layer.get("encoding", {}).pop("tooltip", None)
+        encoding = layer.get("encoding", {})
+        encoding.pop("tooltip", None)
+        for axis in (channel.get("axis") or {} for channel in encoding.values() if isinstance(channel, dict)):
+            if limit := axis.get("labelLimit"):
+                axis["labelExpr"] = _CUT_SAFELY.format(limit=limit)
     return spec
 
 
