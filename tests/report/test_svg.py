@@ -46,10 +46,23 @@ def test_text_of_users_is_escaped() -> None:
 @pytest.mark.parametrize("before", ["", "a", "ab", "abc"])
 def test_a_long_label_of_emoji_is_cut(before: str) -> None:
     """However wide the machine's fonts are, no cut goes through a character of two units of UTF-16."""
-    label = before + "\N{GRINNING FACE}" * 90
-    text = inline_svg(charts.distribution(buckets((label, 0.5, 0.5, 0.1)), kind="categorical"), "x")
-    root = ElementTree.fromstring(text)  # noqa: S314
-    assert f"{before}\ufffd" in ["".join(element.itertext()) for element in root.iter() if element.tag.endswith("text")]
+    assert f"{before}\ufffd" in labels_of(before + "\N{GRINNING FACE}" * 90)
+
+
+@pytest.mark.parametrize("wide", ["PREMIUM MEMBER WOW ", "W" * 12, "M" * 14, "@" * 9])
+def test_a_wide_label_with_emoji_beside_a_long_one_is_cut(wide: str) -> None:
+    """A label of few but wide characters may be cut too, where another is long."""
+    assert any(
+        text.startswith(wide[:5])
+        for text in labels_of(wide + "\N{GRINNING FACE}" * 5, "a long ordinary label of more than 25 cells")
+    )
+
+
+def labels_of(*names: str) -> list[str]:
+    """The texts of a picture with a bucket of each name."""
+    chart = charts.distribution(buckets(*((name, 0.5, 0.5, 0.1) for name in names)), kind="categorical")
+    root = ElementTree.fromstring(inline_svg(chart, "x"))  # noqa: S314
+    return ["".join(element.itertext()) for element in root.iter() if element.tag.endswith("text")]
 
 
 def test_an_svg_scales() -> None:

@@ -22,7 +22,7 @@ _INHERITED = ("fill", "stroke", "stroke-width", "stroke-dasharray", "font-size",
 _LONG = re.compile(r"-?\d+\.\d{3,}")
 _MOVED = re.compile(r"^translate\(([^,()]+),([^,()]+)\)$")
 _WIDE = 720
-_CUT_SAFELY = "length(datum.label) * 6 > {limit} ? replace(datum.label, regexp('[\\\\ud800-\\\\udfff]+', 'g'), '\ufffd') : datum.label"
+_CUT_SAFELY = "replace(datum.label, regexp('[\\\\ud800-\\\\udfff]+', 'g'), '\ufffd')"
 """Vega cuts a long label between any two units of UTF-16; half an emoji then has no width, and there is no picture."""
 
 
@@ -68,8 +68,8 @@ def _fixed(spec: dict[str, Any]) -> dict[str, Any]:
         encoding = layer.get("encoding", {})
         encoding.pop("tooltip", None)
         for axis in (channel.get("axis") or {} for channel in encoding.values() if isinstance(channel, dict)):
-            if limit := axis.get("labelLimit"):
-                axis["labelExpr"] = _CUT_SAFELY.format(limit=limit)
+            if axis.get("labelLimit"):
+                axis["labelExpr"] = _CUT_SAFELY
     return spec
 
 
