@@ -213,12 +213,16 @@ def _reference_statements(config: MonitorConfig, names: _Names, log: Relation) -
     numeric = [item for item in planned if item.kind in ("numeric", "timestamp")]
     labelled = [item for item in planned if item.kind == "categorical"]
     plain = [item.feature.name for item in planned if item.feature.expression is None]
-    by_day = replace(day_scan(config, log), features=tuple(_counted(config, log)))
+    counted = tuple(_counted(config, log))
+    scanned = tuple(
+        item for item in counted if item.buckets.kind != "categorical"
+    )  # labels are counted where they are found
+    by_day = replace(day_scan(config, log), features=counted)
     return [
         *(profile_statement(log, batch, "bigquery") for batch in batches(plain)),
         *(quantiles_statement(log, batch, "bigquery") for batch in batches(numeric)),
         *(labels_statement(log, batch, "", "bigquery") for batch in batches(labelled)),
-        *Scan(log, tuple(_counted(config, log)), "").statements("bigquery"),
+        *Scan(log, scanned, "").statements("bigquery"),
         by_day.granules("bigquery"),
         *by_day.statements("bigquery"),
         statements.insert(names, REFERENCE_HISTOGRAMS, []),

@@ -18,6 +18,7 @@ from bq_monitor.config import MonitorConfig
 from bq_monitor.measure.histogram import NAN, NEG_INF, NULL, OTHER, POS_INF, UNSEEN
 from bq_monitor.reference import FeatureReference, load_references
 from bq_monitor.warehouse import open_warehouse
+from bq_monitor.warehouse.base import Statement
 from bq_monitor.warehouse.duckdb import DuckDBWarehouse
 from tests.conftest import make_config
 
@@ -150,6 +151,17 @@ def test_only_the_most_frequent_labels_are_buckets(tmp_path: Path) -> None:
     (feature,) = capture_reference(cities, config, version="1").features
     assert counts(feature) == {"a": 50, "b": 40, "other": 50}
     assert (len(feature.known), feature.known_complete) == (2, True)
+
+
+def test_texts_are_not_scanned_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts the labels gives the histogram: the scan is asked for numbers only."""
+    asked: list[Statement] = []
+    query = DuckDBWarehouse.query
+    monkeypatch.setattr(DuckDBWarehouse, "query", lambda self, it: [asked.append(it), query(self, it)][1])
+    data = pd.DataFrame({"city": ["a", "b"] * 50, "amount": np.arange(100) % 60 + 0.5})
+    capture_reference(data, make_config(tmp_path, features=["city", "amount"]), version="1")
+    (scan,) = [statement.sql for statement in asked if statement.name == "scan/histograms"]
+    assert ("amount" in scan, "city" in scan) == (True, False)
 
 
 def test_expressions_are_captured(tmp_path: Path) -> None:
