@@ -486,4 +486,4 @@ def test_dimensions_of_few_groups_are_counted_together(
     dimensions = tuple(SegmentKey("", n_groups=n) for n in n_groups)
     bundles, per_pass = Scan(log, (), "salt", stretch, segments=dimensions, cells=cells)._bundles()
     assert bundles == expected
-    assert per_pass >= 6
+    assert per_pass >= 12
