@@ -214,9 +214,8 @@ def _reference_statements(config: MonitorConfig, names: _Names, log: Relation) -
     labelled = [item for item in planned if item.kind == "categorical"]
     plain = [item.feature.name for item in planned if item.feature.expression is None]
     counted = tuple(_counted(config, log))
-    scanned = tuple(
-        item for item in counted if item.buckets.kind != "categorical"
-    )  # labels are counted where they are found
+    # labels are counted where they are found
+    scanned = tuple(item for item in counted if item.buckets.kind != "categorical")
     by_day = replace(day_scan(config, log), features=counted)
     return [
         *(profile_statement(log, batch, "bigquery") for batch in batches(plain)),

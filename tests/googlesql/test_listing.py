@@ -118,12 +118,24 @@ def test_more_features_make_more_batches_each_reading_its_own(googlesql: GoogleS
     assert {name for name in read[0] | read[1] if name.startswith("x")} == {f"x{i}" for i in range(45)}
 
 
-def test_a_thousand_features_make_statements_of_the_size_of_a_hundred(googlesql: GoogleSQL) -> None:
-    """The longest of each kind is valid and no longer than with a hundred; every feature is counted once. `test_limits.py` has 10,000."""
+def test_a_capture_scans_no_texts_but_by_day(googlesql: GoogleSQL) -> None:
+    """Texts are counted by the statement that finds their labels; numbers are counted again, in their frozen buckets."""
+    features = [{"name": "region", "kind": "categorical"}, {"name": "amount", "kind": "numeric"}]
+    read = [
+        analyze(googlesql, s).columns[LOG] & {"region", "amount", "predicted_at"}
+        for s in monitor_statements(loans(features=features))
+        if s["name"] == "scan/histograms" and ".production_histograms`" not in s["sql"]
+    ]
+    assert [columns for columns in read if "predicted_at" not in columns] == [{"amount"}]
+    assert {"region", "amount", "predicted_at"} in read
+
+
+def test_a_thousand_features_make_statements_of_the_size_of_two_hundred(googlesql: GoogleSQL) -> None:
+    """The longest of each kind is valid and no longer than with two hundred, where batches begin with every kind; each feature is counted once."""
     name = "a_feature_with_a_name_of_the_length_that_generated_names_have_{:05d}"
     kinds = ("numeric", "categorical", "boolean", "timestamp")
     features = [{"name": name.format(i), "kind": kinds[i % 4]} for i in range(1_000)]
-    found, few = (monitor_statements(loans(features=features[:n])) for n in (1_000, 100))
+    found, few = (monitor_statements(loans(features=features[:n])) for n in (1_000, 200))
     longest, of_few = (
         {statement["name"]: statement for statement in sorted(listed, key=lambda item: len(item["sql"]))}
         for listed in (found, few)
