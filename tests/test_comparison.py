@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,19 @@ def test_files_and_frames_give_one_answer(tmp_path: Path, rng: np.random.Generat
         for result in reports
     ]
     assert values[0] == values[1] == values[2]
+
+
+def test_a_file_that_is_overwritten_is_compared_anew(tmp_path: Path) -> None:
+    """Each comparison reads for itself, even where the file keeps its time."""
+    before, after = tmp_path / "before.parquet", tmp_path / "after.parquet"
+    pd.DataFrame({"x": np.arange(1000.0) // 4}).to_parquet(before)
+    for beyond in (0.0, 5000.0):
+        pd.DataFrame({"x": np.arange(1000.0) // 4 + beyond}).to_parquet(after)
+        os.utime(after, (0, 0))
+        (column,) = compare(before, after).features
+        assert column.current is not None and column.current.moments is not None
+        assert (column.current.moments.min, column.current.moments.max) == (beyond, beyond + 249)
+        assert column.status == ("drift" if beyond else "ok")
 
 
 @pytest.mark.parametrize(

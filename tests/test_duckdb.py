@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -104,6 +105,17 @@ def test_files_and_globs_are_relations(warehouse: DuckDBWarehouse, tmp_path: Pat
         relation = warehouse.relation(f"{tmp_path}/{name}")
         assert dict(relation.columns) == types, name
         assert warehouse.count_rows(relation) == rows
+
+
+@pytest.mark.parametrize("chosen", ["MIN(x)", "MAX(x)", "SUM(x) / COUNT(*)"])
+def test_a_file_that_is_overwritten_is_read_anew(warehouse: DuckDBWarehouse, tmp_path: Path, chosen: str) -> None:
+    """In its place, and with the time of before: nothing of the old file is held, be it statistics or rows."""
+    path = tmp_path / "log.parquet"
+    for x in (1, 2):
+        pd.DataFrame({"x": [x] * 1000}).to_parquet(path)
+        os.utime(path, (0, 0))
+        relation = warehouse.relation(str(path))
+        assert warehouse.query(Statement("t", f"SELECT {chosen} AS x FROM {relation.sql}")) == [{"x": x}]
 
 
 def test_only_true_and_false_are_booleans_in_a_csv(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:

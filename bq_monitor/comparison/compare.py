@@ -39,7 +39,7 @@ from bq_monitor.measure.measured import Measured
 from bq_monitor.measure.presets import PRESETS, PresetName
 from bq_monitor.measure.verdict import Rule, Status, dataset_drifted, share_drifted
 from bq_monitor.sections import Feature
-from bq_monitor.warehouse.base import Relation
+from bq_monitor.warehouse.base import Relation, Statement
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -255,8 +255,6 @@ def compare(
         InputError: unreadable or empty input, no common column, a column that does not exist, both thresholds, or a refit that cannot be made.
         WarehouseError: the warehouse of `config` has no tables, or cannot be written.
     """
-    from bq_monitor.warehouse.duckdb import DuckDBWarehouse
-
     rule = _rule(preset, psi_threshold, js_threshold)
     given = Given(prediction, score, label, positive, _segments(segment, baseline))
     _check_roles(given, model)
@@ -264,7 +262,7 @@ def compare(
     asked_refit = prepare(
         retrain, model=model, allow_pickle=allow_pickle, label=label, time=time, features=features, answers=answers, config=config
     )  # fmt: skip
-    warehouse = DuckDBWarehouse()
+    warehouse = _warehouse()
     try:
         if model is None:
             before, after = _relation(warehouse, baseline, "baseline"), _relation(warehouse, current, "current")
@@ -277,6 +275,18 @@ def compare(
         return found if asked_refit is None else replace(found, retrained=_refitted(warehouse, asked_refit, current))
     finally:
         warehouse.close()
+
+
+def _warehouse() -> DuckDBWarehouse:
+    """A warehouse for one comparison, in which the readers of a large Parquet file share its footer.
+
+    No other may: DuckDB takes a file for the one it knows where both were written in the same second.
+    """
+    from bq_monitor.warehouse.duckdb import DuckDBWarehouse
+
+    warehouse = DuckDBWarehouse()
+    warehouse.execute(Statement("settings", "SET parquet_metadata_cache = true"))
+    return warehouse
 
 
 @dataclass(frozen=True)

@@ -179,8 +179,6 @@ class DuckDBWarehouse:
     def _settle(self) -> None:
         self._connection.execute("SET TimeZone = 'UTC'")
         self._connection.execute("SET enable_progress_bar = false")
-        # A large file's footer is held once, not by each of its readers.
-        self._connection.execute("SET parquet_metadata_cache = true")
 
     def _file(self, source: str) -> str:
         pattern = any(c in source for c in "*?[")
