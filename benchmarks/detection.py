@@ -30,11 +30,13 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from bq_monitor.freeze import MIN_LABEL_ROWS, freeze_edges, quantile_grid
+from bq_monitor.measure.deciding import Tested
 from bq_monitor.measure.divergence import EMPTY_BUCKET_ROWS, js_distance, ks_statistic, psi
 from bq_monitor.measure.histogram import NULL, UNSEEN, Buckets, Coarse, Histogram
-from bq_monitor.measure.restlessness import INDEPENDENT, Clumping, Restlessness, clumping_of, restlessness
+from bq_monitor.measure.pooling import Layout, pool_each
+from bq_monitor.measure.restlessness import INDEPENDENT, Clumping, DayEffects, Restlessness, clumping_of, restlessness
 from bq_monitor.measure.significance import Law, chi2_test
-from bq_monitor.measure.verdict import Pooled, Rule, judge, pool_sparse, settle
+from bq_monitor.measure.verdict import Rule, judge, settle
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -195,9 +197,11 @@ def tested(
     restless: Restlessness | None = None, clumping: Clumping = INDEPENDENT,
 ) -> float:  # fmt: skip
     """The p-value that `judge` gives to these coarse counts."""
-    pooled = Pooled(*pool_sparse(buckets, p, q), restless, clumping)
-    law = pooled.law(rule.metric)
-    return law.p_value(pooled.value(rule.metric), rule.threshold) if law else 1.0
+    sides = [side[None].astype(np.float64) for side in (p, q)]
+    pooled = pool_each(Layout.of(buckets, len(p)), *sides)
+    days, sizes = DayEffects.of([restless], [clumping]), (sides[0].sum(axis=-1), sides[1].sum(axis=-1))
+    found = Tested.of(pooled, days, [rule.metric], sizes).p_values(rule.metric, np.array([rule.threshold]))
+    return float(found[0])
 
 
 @cache

@@ -12,8 +12,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 from bq_monitor.alerts.settings import Action, Alerts
 from bq_monitor.baselines import Baseline
 from bq_monitor.errors import ConfigError, did_you_mean
+from bq_monitor.measure.deciding import WITH_THRESHOLD
 from bq_monitor.measure.performance import METRICS
-from bq_monitor.measure.verdict import WITH_THRESHOLD, Rule
+from bq_monitor.measure.verdict import Rule
 from bq_monitor.sections import (
     MAX_ALPHA,
     BaselineField,

@@ -14,9 +14,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from bq_monitor.baselines import Baseline
 from bq_monitor.errors import did_you_mean
+from bq_monitor.measure.deciding import WITH_THRESHOLD
 from bq_monitor.measure.histogram import Kind
 from bq_monitor.measure.presets import PRESETS, Confirmation, PresetName
-from bq_monitor.measure.verdict import WITH_THRESHOLD
 from bq_monitor.timegrid import Granule, Grid, Span, parse_moment
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB|TB|PB)", re.IGNORECASE)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bq_monitor.measure.divergence import rows_of
-from bq_monitor.measure.histogram import ORDERED, OTHER, Buckets, Counts
+from bq_monitor.measure.histogram import ORDERED, OTHER, Buckets
 
 MIN_EXPECTED = 10
 """Expected rows below which a label is pooled: twice Cochran's five, as labels get listed by counts that luck made large."""
@@ -43,21 +43,21 @@ class Layout(NamedTuple):
         return [self.n_regular + i for i, code in enumerate(self.specials) if code != OTHER]
 
 
-def pool_sparse(buckets: Buckets, baseline: Counts, current: Counts) -> tuple[Counts, Counts]:
-    """The coarse counts of one test with sparse buckets pooled, for the test alone.
+def pool_each(layout: Layout, baseline: Floats, current: Floats) -> Iterator[tuple[Rows, Floats, Floats]]:
+    """The coarse counts of many tests with sparse buckets pooled, for the test alone.
 
     A bucket is sparse when fewer rows of the smaller side than `MIN_EXPECTED` (`MIN_EXPECTED_ORDERED`) are expected in it by the
     baseline's shares; the window's own counts play no part in the choice. Sparse labels join OTHER, sparse neighbours of an order
     join each other; among these, what the baseline has not at all stays apart, as news would drown among neighbours.
     Source: Cochran (1954), raised; pooling on observed totals instead would inflate false alarms.
+
+    Args:
+        layout: what the tests have in common.
+        baseline, current: counts, shape `(tests, buckets)`.
+
+    Yields:
+        By number of pools: which tests, and the pooled counts of both sides, shape `(these tests, pools)`; of labels, specials come first.
     """
-    sides = (side[None].astype(np.float64) for side in (baseline, current))
-    ((_, p, q),) = pool_each(Layout.of(buckets, len(baseline)), *sides)
-    return p[0].astype(np.int64), q[0].astype(np.int64)
-
-
-def pool_each(layout: Layout, baseline: Floats, current: Floats) -> Iterator[tuple[Rows, Floats, Floats]]:
-    """`pool_sparse` of many tests, counts of shape `(tests, buckets)`: by number of pools, which tests and their pooled counts."""
     if not layout.is_ordered:
         baseline, current = _specials_first(layout, baseline), _specials_first(layout, current)
     n, m = rows_of(baseline)[:, None], rows_of(current)[:, None]
@@ -127,10 +127,8 @@ def _filled(expected: Floats) -> Rows:
     """The first bucket of the pool of each; those without expected rows stay apart."""
     n_tests, n_buckets = expected.shape
     into = np.empty(expected.shape, dtype=np.intp)
-    first, before = (
-        np.full(n_tests, -1),
-        np.full(n_tests, -1),
-    )  # where the pool begins that is being filled, and the last full one
+    # where the pool begins that is being filled, and the last full one
+    first, before = np.full(n_tests, -1), np.full(n_tests, -1)
     filled = np.full(n_tests, np.inf)
     for i in range(n_buckets):
         has_rows = expected[:, i] > 0

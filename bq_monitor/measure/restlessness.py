@@ -73,14 +73,6 @@ INDEPENDENT = Clumping()
 """Every row for itself."""
 
 
-@dataclass(frozen=True)
-class Widening:
-    """What restlessness does to a chi-square statistic: it is `scale` times a chi-square of `df` degrees of freedom."""
-
-    scale: float
-    df: float
-
-
 def clumping_of(rows: Sequence[int]) -> float:
     """The clumping of one side from its rows per day; 0 without rows.
 
@@ -132,20 +124,6 @@ def _measured(counts: NDArray[np.float64]) -> Restlessness | None:
     return Restlessness(min(MAX_CORRELATION, float(excess)), _directions(between, k, df), len(counts), k + 1)
 
 
-def widening(
-    found: Restlessness | None, clumping: Clumping, *, n_buckets: int, n_baseline: int, n_current: int
-) -> Widening:
-    """What restlessness does to a test of `n_buckets` buckets; without it, nothing: scale 1, df `n_buckets - 1`.
-
-    In each direction in which days differ, at most as many as the test has, the statistic's variance is 1 + e, with
-    e = (correlation along it) (c - 1) and c = (clumping of both sides) n m / (n + m); in the others it is 1. The first two moments
-    of that sum are matched (Satterthwaite).
-    """
-    sizes = (np.array([size], dtype=np.float64) for size in (n_buckets, n_baseline, n_current))
-    scale, df = widenings(DayEffects.of([found], [clumping]), *sizes)
-    return Widening(float(scale[0]), float(df[0]))
-
-
 @dataclass(frozen=True)
 class DayEffects:
     """Restlessness and clumping of many tests: arrays, one element a test, of what `Restlessness` and `Clumping` hold.
@@ -191,7 +169,12 @@ _NO_EFFECT = (0.0, 1.0, 0.0)
 
 
 def widenings(days: DayEffects, n_buckets: _Floats, n_baseline: _Floats, n_current: _Floats) -> tuple[_Floats, _Floats]:
-    """`widening` of many tests: scales and degrees of freedom."""
+    """What restlessness does to the chi-square statistics of tests of `n_buckets` buckets: scales and degrees of freedom.
+
+    Each is its scale times a chi-square of so many degrees; without restlessness 1 and `n_buckets - 1`. In each direction in which
+    days differ, at most as many as the test has, the statistic's variance is 1 + e, with e = (correlation along it) (c - 1) and
+    c = (clumping of both sides) n m / (n + m); in the others it is 1. The first two moments of that sum are matched (Satterthwaite).
+    """
     k = n_buckets - 1.0
     rows = (days.baseline + days.current) * n_baseline * n_current / (n_baseline + n_current)
     excess, directions = days.along_a_line * np.maximum(0.0, rows - 1), np.minimum(days.directions, k)

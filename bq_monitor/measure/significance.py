@@ -14,8 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bq_monitor.measure.restlessness import Widening
-
 Floats = NDArray[np.float64]
 _SMALL, _MANY = 0.05, 1000
 """Where the p-value of a KS statistic is at most so large, and rows are fewer, it is exact."""
@@ -38,23 +36,12 @@ class Law:
         metric: `js_distance` (0..1, base 2) or `psi` (nats).
         n_buckets: buckets with rows on either side, at least 2; the degrees of freedom are one less.
         n_baseline, n_current: rows, or what they are worth.
-        wide: what the restlessness of days does to the statistic, where it is known; otherwise rows count as independent.
     """
 
     metric: str
     n_buckets: int
     n_baseline: float
     n_current: float
-    wide: Widening | None = None
-
-    @property
-    def df(self) -> float:
-        return self.wide.df if self.wide else self.n_buckets - 1.0
-
-    @property
-    def noise_floor(self) -> float:
-        """What the metric shows on average without any change."""
-        return float(self._laws.noise_floors[0])
 
     def p_value(self, value: float, threshold: float) -> float:
         """The chance, 0..1, of a value at least this large if the true one equals the threshold (0: of any change)."""
@@ -71,9 +58,8 @@ class Law:
 
     @property
     def _laws(self) -> Laws:
-        wide = None if self.wide is None else (np.array([self.wide.scale]), np.array([self.wide.df]))
         k, n, m = (np.array([x], dtype=np.float64) for x in (self.n_buckets, self.n_baseline, self.n_current))
-        return Laws.of(self.metric, k, n, m, wide)
+        return Laws.of(self.metric, k, n, m)
 
 
 @dataclass(frozen=True)
@@ -96,9 +82,9 @@ class Laws:
         n_buckets: Floats,
         n_baseline: Floats,
         n_current: Floats,
-        wide: tuple[Floats, Floats] | None,
+        wide: tuple[Floats, Floats] | None = None,
     ) -> Laws:
-        """Sizes as of `Law`; `wide` are the scales and degrees of freedom of `widenings`."""
+        """Sizes as of `Law`; `wide` are the scales and degrees of freedom of `widenings`, without which rows count as independent."""
         scale: Floats = _FACTORS[metric] * n_baseline * n_current / (n_baseline + n_current)
         return cls(metric, n_buckets - 1.0, scale) if wide is None else cls(metric, wide[1], scale / wide[0])
 
@@ -107,6 +93,7 @@ class Laws:
 
     @property
     def noise_floors(self) -> Floats:
+        """What the metric shows on average without any change."""
         return self._unit(self.df)
 
     def p_values(self, values: Floats, thresholds: Floats) -> Floats:

@@ -16,23 +16,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bq_monitor.measure.deciding import WITH_THRESHOLD as WITH_THRESHOLD  # noqa: PLC0414 - named here by others
-from bq_monitor.measure.deciding import Decided, Sides, Tested, decide
+from bq_monitor.measure.deciding import WITH_THRESHOLD, Decided, Sides, decide
 from bq_monitor.measure.divergence import METRIC_VERSION, Divergences, measure_each, psi_terms
 from bq_monitor.measure.explanation import Shift, explain
 from bq_monitor.measure.histogram import NULL, UNSEEN, Coarse, Counts, Histogram
-from bq_monitor.measure.pooling import MIN_EXPECTED as MIN_EXPECTED  # noqa: PLC0414 - named here by others
-from bq_monitor.measure.pooling import MIN_EXPECTED_ORDERED as MIN_EXPECTED_ORDERED  # noqa: PLC0414 - named here by others
-from bq_monitor.measure.pooling import pool_sparse as pool_sparse  # noqa: PLC0414 - named here by others
 from bq_monitor.measure.restlessness import (
     INDEPENDENT,
     Clumping,
     DayEffects,
     Restlessness,
     effective_rows_of_each,
-    widening,
 )
-from bq_monitor.measure.significance import Law, adjusted, chi2_tests, ks_p_values
+from bq_monitor.measure.significance import adjusted, chi2_tests, ks_p_values
 
 Status = Literal["ok", "drift", "not_evaluated", "excluded"]
 
@@ -332,31 +327,6 @@ def _too_few_rows(n: int, m: int, min_rows: int) -> str:
     if n < max(1, min_rows):
         return f"too few rows in the baseline: {n} of at least {max(1, min_rows)}"
     return f"too few rows: {m} of at least {min_rows}" if m else "no rows"
-
-
-@dataclass(frozen=True)
-class Pooled:
-    """What one test is made of: the pooled coarse counts of both sides, each with rows, and what their rows are worth."""
-
-    baseline: Counts
-    current: Counts
-    restless: Restlessness | None = None
-    clumping: Clumping = INDEPENDENT
-
-    def value(self, metric: str) -> float:
-        """`js_distance` or `psi` of the pooled counts."""
-        return float(self._tested(metric).values[metric][0])
-
-    def law(self, metric: str) -> Law | None:
-        """The law that this metric obeys; None with a single bucket: nothing can differ."""
-        n, m, k = int(self.baseline.sum()), int(self.current.sum()), int(((self.baseline + self.current) > 0).sum())
-        wide = widening(self.restless, self.clumping, n_buckets=max(2, k), n_baseline=n, n_current=m)
-        return None if k < 2 else Law(metric, k, n, m, wide)
-
-    def _tested(self, metric: str) -> Tested:
-        p, q = self.baseline[None].astype(np.float64), self.current[None].astype(np.float64)
-        part, sizes = (np.array([0]), p, q), (p.sum(axis=-1), q.sum(axis=-1))
-        return Tested.of([part], DayEffects.of([self.restless], [self.clumping]), [metric], sizes)
 
 
 def share_drifted(verdicts: Sequence[Verdict]) -> float | None:

@@ -16,7 +16,7 @@ from bq_monitor.measure.deciding import Decided, Sides, decide
 from bq_monitor.measure.divergence import measure, measure_each, of_each
 from bq_monitor.measure.histogram import NULL, OTHER, UNSEEN, Buckets, Coarse, Histogram, Kind, Moments, coarse_counts
 from bq_monitor.measure.pooling import Layout, pool_each
-from bq_monitor.measure.restlessness import Clumping, DayEffects, Restlessness, widening, widenings
+from bq_monitor.measure.restlessness import Clumping, DayEffects, Restlessness, widenings
 from bq_monitor.measure.significance import Laws, adjusted, chi2_test, chi2_tests, holm
 from bq_monitor.measure.verdict import Compared, Rule, Verdict, compared, judge, verdicts_of
 from tests.measure.zoo import edges_of, numeric
@@ -320,8 +320,6 @@ def test_restless_days_widen_each_test_as_they_would_alone(rng: np.random.Genera
     k, n, m = (rng.integers(low, high, 30) for low, high in ((2, 12), (100, 9000), (60, 500)))
     scale, df = widenings(DayEffects.of(found, clumping), *(sizes.astype(np.float64) for sizes in (k, n, m)))
     for i in range(30):
-        alone = widening(found[i], clumping[i], n_buckets=k[i], n_baseline=n[i], n_current=m[i])
-        assert (scale[i], df[i]) == (alone.scale, alone.df)
         restless, rows = found[i], (clumping[i].baseline + clumping[i].current) * n[i] * m[i] / (n[i] + m[i])
         excess = restless.along_a_line * max(0, rows - 1) if restless else 0.0
         moved = min(restless.directions, k[i] - 1) if restless else 0.0

@@ -10,7 +10,7 @@ from math import exp, log, log2, sqrt
 import pytest
 
 from bq_monitor import days, history
-from bq_monitor.measure import divergence, explanation, histogram, presets, restlessness, trend, verdict
+from bq_monitor.measure import divergence, explanation, histogram, pooling, presets, restlessness, trend
 from bq_monitor.sections import MAX_ALPHA, Detection
 from bq_monitor.warehouse.schema import DRIFT_RESULTS
 from tests.conftest import ROOT
@@ -84,8 +84,8 @@ def test_the_presets_on_the_page_are_ours(name: presets.PresetName) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        f"fewer than {verdict.MIN_EXPECTED} rows (`MIN_EXPECTED`)",
-        f"until they expect {verdict.MIN_EXPECTED_ORDERED} rows (`MIN_EXPECTED_ORDERED`)",
+        f"fewer than {pooling.MIN_EXPECTED} rows (`MIN_EXPECTED`)",
+        f"until they expect {pooling.MIN_EXPECTED_ORDERED} rows (`MIN_EXPECTED_ORDERED`)",
         f"needs {restlessness.MIN_DAYS} days (`MIN_DAYS`)",
         f"capped at {restlessness.MAX_CORRELATION} (`MAX_CORRELATION`)",
         f"fewer than {restlessness.MIN_ROWS_OF_DAY} row a day",

@@ -13,12 +13,12 @@ from bq_monitor.measure.restlessness import (
     MAX_CORRELATION,
     MIN_DAYS,
     Clumping,
+    DayEffects,
     Restlessness,
-    Widening,
     clumping_of,
     effective_rows,
     restlessness,
-    widening,
+    widenings,
 )
 from bq_monitor.measure.verdict import Rule, judge, settle
 
@@ -163,16 +163,22 @@ def test_the_correlation_is_capped() -> None:
     assert measured(wild) == Restlessness(MAX_CORRELATION, 1.0, 8, 2)
 
 
+def widening(found: Restlessness | None, clumping: Clumping, *sizes: int) -> tuple[float, float]:
+    """Scale and degrees of freedom of one test, of these buckets, rows of the baseline, rows now."""
+    scale, df = widenings(DayEffects.of([found], [clumping]), *np.array(sizes, dtype=np.float64)[:, None])
+    return float(scale[0]), float(df[0])
+
+
 @pytest.mark.parametrize("found", [None, Restlessness(0.0, 4.0, 60, 5)], ids=["unknown", "none"])
 def test_without_restlessness_nothing_widens(found: Restlessness | None) -> None:
     """Not measured or measured as none: the chi-square of always."""
-    assert widening(found, Clumping(1, 1), n_buckets=5, n_baseline=100, n_current=100) == Widening(1.0, 4.0)
+    assert widening(found, Clumping(1, 1), 5, 100, 100) == (1.0, 4.0)
 
 
 def test_rows_of_unknown_days_count_as_independent() -> None:
     """Restlessness says nothing about rows whose days are not known."""
     found = Restlessness(0.1, 2.0, 60, 5)
-    assert widening(found, Clumping(), n_buckets=5, n_baseline=100, n_current=100) == Widening(1.0, 4.0)
+    assert widening(found, Clumping(), 5, 100, 100) == (1.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -184,37 +190,31 @@ class ByHand:
     n_buckets: int = 5
     measured_in: int = 5
 
-    def widening(self) -> Widening:
+    def widening(self) -> tuple[float, float]:
         found = Restlessness(0.1, self.directions, self.n_days, self.measured_in)
-        return widening(found, Clumping(0.5, 0.5), n_buckets=self.n_buckets, n_baseline=100, n_current=100)
+        return widening(found, Clumping(0.5, 0.5), self.n_buckets, 100, 100)
 
 
 def test_restlessness_in_every_direction_scales_the_statistic() -> None:
     """Each of the four directions has variance 5.9: the scale is that, the degrees of freedom stay; of fewer buckets as well."""
     for case, df in ((ByHand(4.0), 4), (ByHand(4.0, n_buckets=3), 2)):
-        wide = case.widening()
-        assert wide.scale == pytest.approx(5.9, rel=1e-4)
-        assert wide.df == pytest.approx(df, rel=1e-4)
+        assert case.widening() == pytest.approx((5.9, df), rel=1e-4)
 
 
 def test_restlessness_along_one_line_takes_degrees_of_freedom() -> None:
     """Variances 20.6, 1, 1, 1: sum 23.6, squares 427.36. The scale is their ratio, the degrees of freedom sum^2 / squares."""
-    wide = ByHand(1.0).widening()
-    assert wide.scale == pytest.approx(427.36 / 23.6, rel=1e-4)
-    assert wide.df == pytest.approx(23.6**2 / 427.36, rel=1e-4)
+    assert ByHand(1.0).widening() == pytest.approx((427.36 / 23.6, 23.6**2 / 427.36), rel=1e-4)
 
 
 def test_few_days_leave_a_margin() -> None:
     """Ten days and one direction: the correlation is taken sqrt(2 / 8) = one half larger, the excess 7.35 instead of 4.9."""
-    wide = ByHand(1.0, n_days=10, n_buckets=2, measured_in=2).widening()
-    assert wide == Widening(pytest.approx(8.35), pytest.approx(1.0))
+    assert ByHand(1.0, n_days=10, n_buckets=2, measured_in=2).widening() == pytest.approx((8.35, 1.0))
 
 
 def test_unequal_sides_by_hand() -> None:
     """1,000 rows in ten days against 100 in one: (0.1 + 1) x 1000 x 100 / 1100 = 100 rows a cluster."""
     found = Restlessness(0.02, 1.0, CERTAIN, 2)
-    wide = widening(found, Clumping(0.1, 1.0), n_buckets=2, n_baseline=1000, n_current=100)
-    assert wide.scale == pytest.approx(1 + 0.02 * 99, rel=1e-4)
+    assert widening(found, Clumping(0.1, 1.0), 2, 1000, 100) == pytest.approx((1 + 0.02 * 99, 1.0), rel=1e-4)
 
 
 def test_the_widening_is_the_variance_of_simulated_days(rng: np.random.Generator) -> None:
@@ -225,9 +225,9 @@ def test_the_widening_is_the_variance_of_simulated_days(rng: np.random.Generator
     n, m = 7 * rows, rows
     statistic = ((p / n - q / m) ** 2 / base).sum(axis=1) * n * m / (n + m)
     found = Restlessness(correlation, 4.0, CERTAIN, 5)
-    wide = widening(found, Clumping(1 / 7, 1.0), n_buckets=5, n_baseline=n, n_current=m)
-    assert statistic.mean() == pytest.approx(wide.scale * wide.df, rel=0.06)
-    assert statistic.var() == pytest.approx(2 * wide.scale**2 * wide.df, rel=0.15)
+    scale, df = widening(found, Clumping(1 / 7, 1.0), 5, n, m)
+    assert statistic.mean() == pytest.approx(scale * df, rel=0.06)
+    assert statistic.var() == pytest.approx(2 * scale**2 * df, rel=0.15)
 
 
 def test_effective_rows_are_those_of_kish() -> None:
@@ -241,9 +241,7 @@ def test_effective_rows_are_those_of_kish() -> None:
 
 def test_pooled_buckets_keep_what_moves_along_the_line() -> None:
     """Five buckets measured, two tested, one direction: all of the excess 4 x 0.1 x 49 = 19.6 is in the one degree left."""
-    wide = ByHand(1.0, n_buckets=2).widening()
-    assert wide.scale == pytest.approx(20.6, rel=1e-4)
-    assert wide.df == pytest.approx(1.0, rel=1e-4)
+    assert ByHand(1.0, n_buckets=2).widening() == pytest.approx((20.6, 1.0), rel=1e-4)
 
 
 def test_a_day_is_worth_two_rows_at_least() -> None:

@@ -14,7 +14,7 @@ from scipy.spatial import distance
 
 from bq_monitor.measure.divergence import js_distance, psi
 from bq_monitor.measure.histogram import Buckets, Histogram
-from bq_monitor.measure.significance import Law, holm
+from bq_monitor.measure.significance import Law, Laws, holm
 from bq_monitor.measure.verdict import Rule, judge
 
 LAW = {"js_distance": (8 * math.log(2), 2), "psi": (1.0, 1)}
@@ -44,8 +44,9 @@ class Case:
 
     def evidence(self, alpha: float = 0.01) -> Evidence:
         law = Law(self.metric, self.k, self.n, self.m)
+        (floor,) = Laws.of(self.metric, *np.array([[self.k], [self.n], [self.m]], dtype=np.float64)).noise_floors
         p_value = law.p_value(self.value, self.threshold)
-        return Evidence(p_value, law.noise_floor, *law.bounds(self.value, alpha), law.corrected(self.value))
+        return Evidence(p_value, float(floor), *law.bounds(self.value, alpha), law.corrected(self.value))
 
     def statistic(self, value: float) -> float:
         """8 JS nm/(n+m), JS in nats of the distance in base 2; PSI nm/(n+m)."""

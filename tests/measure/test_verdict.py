@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bq_monitor.measure.histogram import NULL, OTHER, UNSEEN, Buckets, Histogram
+from bq_monitor.measure.pooling import Layout, pool_each
 from bq_monitor.measure.significance import holm
 from bq_monitor.measure.verdict import (
     Rule,
@@ -15,7 +16,6 @@ from bq_monitor.measure.verdict import (
     dataset_drifted,
     judge,
     not_evaluated,
-    pool_sparse,
     settle,
     share_drifted,
 )
@@ -151,14 +151,20 @@ def test_expected_unseen_rows_are_those_seen_once() -> None:
     assert baseline.expecting_unseen(0) == baseline
 
 
+def pooled(baseline: Histogram, current: Histogram) -> tuple[list[float], list[float]]:
+    """Both sides of one test, as it is made of them."""
+    layout = Layout.of(baseline.buckets, len(baseline.counts))
+    ((_, p, q),) = pool_each(layout, *(side.counts[None].astype(np.float64) for side in (baseline, current)))
+    return p[0].tolist(), q[0].tolist()
+
+
 def test_sparse_labels_are_pooled_by_what_the_baseline_expects() -> None:
     """Labels with fewer than ten expected rows join `other`, whatever the window holds; NULL and unseen stay apart."""
     buckets = Buckets("categorical", labels=("a", "b", "c"))
     baseline = Histogram.from_pairs(buckets, [(0, 900), (1, 80), (2, 15), (NULL, 5)])
     current = Histogram.from_pairs(buckets, [(0, 100), (1, 5), (2, 60), (UNSEEN, 35)])
-    p, q = pool_sparse(buckets, baseline.counts, current.counts)  # expected of 200 rows: 180, 16, 3, 1
-    assert p.tolist() == [0, 15, 5, 900, 80]
-    assert q.tolist() == [35, 60, 0, 100, 5]
+    # expected of 200 rows: 180, 16, 3, 1
+    assert pooled(baseline, current) == ([0, 15, 5, 900, 80], [35, 60, 0, 100, 5])
 
 
 def test_sparse_neighbours_of_an_order_are_pooled() -> None:
@@ -168,12 +174,10 @@ def test_sparse_neighbours_of_an_order_are_pooled() -> None:
     current = Histogram.from_pairs(
         buckets, [(0, 1), (4, 3), (5, 7), (NULL, 9)]
     )  # expected of 20: 6, 6, 4, 3.2, 0.8, 0, 0.1
-    p, q = pool_sparse(buckets, baseline.counts, current.counts)
-    assert p.tolist() == [1000, 0, 5, 0, 0, 0]
-    assert q.tolist() == [4, 7, 9, 0, 0, 0]
+    assert pooled(baseline, current) == ([1000, 0, 5, 0, 0, 0], [4, 7, 9, 0, 0, 0])
     full = Histogram.from_pairs(buckets, [(0, 80), (1, 20)])  # of 100 rows now: 29.9, 29.9, 19.9, 15.9, 4.0
-    p, _ = pool_sparse(buckets, baseline.counts, full.counts)
-    assert p.tolist() == [300, 300, 200, 200, 0, 5, 0, 0, 0]
+    p, _ = pooled(baseline, full)
+    assert p == [300, 300, 200, 200, 0, 5, 0, 0, 0]
 
 
 @pytest.mark.parametrize("name", ZOO)
