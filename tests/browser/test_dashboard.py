@@ -272,6 +272,22 @@ def test_an_alert_is_put_off_or_ended(site: Site, page: Page, button: str, event
         assert listed[alert[:8]]["silent until"] == until[:16]
 
 
+def test_the_form_stands_while_what_was_said_goes(page: Page) -> None:
+    """Words on the last change do not move the form: made anew under somebody's hands, it would lose a reason or a click."""
+    show(page, "loans", "alerts")
+    why = page.get_by_label("Why")
+    why.fill("the first")
+    page.get_by_role("button", name="Acknowledge").click()
+    said = page.get_by_role("status").filter(has_text="Acknowledged: ")
+    said.wait_for(timeout=PATIENCE_MS)
+    settled(page)
+    why.evaluate("field => { field.isTheSame = true }")
+    page.get_by_role("radio", name=TABS["alerts"][0], exact=True).click()
+    said.wait_for(state="detached", timeout=PATIENCE_MS)
+    settled(page)
+    assert why.evaluate("field => field.isTheSame === true")
+
+
 def test_two_files_are_compared(page: Page, tmp_path: Path) -> None:
     """Parquet with CSV; the verdict, each column, a chart; the files are gone, and a bad one is refused in words."""
     rng = np.random.default_rng(3)

@@ -27,9 +27,9 @@ QUIET = ("firing", "clean", "doubtful", "unknown", "observed")
 def show(scene: Scene) -> None:
     """Alerts, the worst first; a form for those who may change them; what happened lately."""
     frame = data.alerts(scene.url, scene.monitor)
-    done = st.session_state.pop("done", None)
-    if done:
-        html(note(done, "done"))
+    place = st.empty()  # kept where nothing was done: else all below moves up and is made anew, with what is being typed
+    if done := st.session_state.pop("done", None):
+        place.html(note(done, "done"))
     found = sorted(rows(frame), key=_worst_first)
     standing = [row for row in found if row["status"] != "resolved"]
     html(
