@@ -27,7 +27,8 @@ QUIET = ("firing", "clean", "doubtful", "unknown", "observed")
 def show(scene: Scene) -> None:
     """Alerts, the worst first; a form for those who may change them; what happened lately."""
     frame = data.alerts(scene.url, scene.monitor)
-    place = st.empty()  # kept where nothing was done: else all below moves up and is made anew, with what is being typed
+    # The place is kept where nothing was done: else all below would move up and be made anew, with what is being typed.
+    place = st.empty()
     if done := st.session_state.pop("done", None):
         place.html(note(done, "done"))
     found = sorted(rows(frame), key=_worst_first)
